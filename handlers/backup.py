@@ -1,0 +1,129 @@
+"""Backup: a second copy, written, read back from the medium, and only then given its name.
+
+Of a sealed day it is a byte-exact copy whose SHA-256 is the sealed one. Of a day that somebody
+keeps open (``live``) it is one consistent state, taken through SQLite: better than nothing until
+the day can be sealed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from handlers import database
+from handlers.contract import BackedUp, Job, StepError, Trouble
+from handlers.database import Ticks, has_content, sidecar
+from handlers.files import (
+    copy_hashed,
+    make_directories,
+    make_durable,
+    publish_over,
+    require_space,
+    sha256_of,
+    signature_of,
+    temporary,
+)
+from handlers.seal import busy, require_own_wal, require_sealed_content, required_seal
+
+
+def backup(job: Job) -> BackedUp:
+    """Copy the day's database to its backup path; nothing is copied if it is there already."""
+    source, target = Path(job.paths.database), Path(job.paths.backup)
+    require_two_files(source, target)
+    require_untouched(target)
+    return _backup_live(job) if job.live else _backup_sealed(job)
+
+
+def require_reads_back(path: Path, digest: str) -> None:
+    """StepError unless the medium gives back what was written."""
+    if (found := sha256_of(path)) != digest:
+        raise StepError(
+            f"what was written to {path.parent} does not read back as it was",
+            hint="the disk or the memory may be failing: check the kernel log",
+            problems=(f"written {digest}, read {found}",),
+        )
+
+
+def require_two_files(first: Path, second: Path) -> None:
+    """Two names of one file are not two copies: StepError CONFLICT."""
+    both_exist = signature_of(first) is not None and signature_of(second) is not None
+    if first == second or (both_exist and first.samefile(second)):
+        raise StepError(
+            f"{second} is not a second copy: it is the same file as {first}",
+            hint="give the backup a directory of its own, best on another disk",
+            trouble=Trouble.CONFLICT,
+            retryable=False,
+        )
+
+
+def require_untouched(target: Path) -> None:
+    """Ticks beside a backup mean that somebody wrote into it: they would be lost, or replayed."""
+    for suffix in ("-wal", "-journal"):
+        if has_content(target, suffix):
+            raise StepError(
+                f"somebody wrote into the backup: {sidecar(target, suffix)}",
+                hint="move the backup away together with what is beside it; a new one is made",
+                trouble=Trouble.CONFLICT,
+                retryable=False,
+            )
+
+
+def _backup_sealed(job: Job) -> BackedUp:
+    sealed = required_seal(job)
+    source, target = Path(job.paths.database), Path(job.paths.backup)
+    done = BackedUp(str(target), sealed.sha256, sealed.size_bytes, sealed.ticks)
+    if signature_of(target) is not None:
+        if sha256_of(target) == sealed.sha256:
+            make_durable(target)
+            return done
+        _require_no_more_ticks(job, target, sealed.ticks)
+    _prepare(target, sealed.size_bytes)
+    with temporary(target) as temp:
+        require_sealed_content(source, copy_hashed(source, temp), sealed)
+        require_reads_back(temp, sealed.sha256)
+        publish_over(temp, target)
+    return done
+
+
+def _backup_live(job: Job) -> BackedUp:
+    source, target = Path(job.paths.database), Path(job.paths.backup)
+    require_own_wal(source, database.read_header(source))
+    _prepare(target, _size_with_wal(source))
+    with temporary(target) as temp:
+        try:
+            database.copy_live(source, temp)
+        except (apsw.BusyError, apsw.LockedError) as error:
+            raise busy(source, "is being written to") from error
+        digest = sha256_of(temp)
+        ticks = database.examine_copy(temp, job.options.table)
+        if job.previous is not None:
+            database.require_contained(source, ticks, Ticks.of(job.previous))
+        _require_no_more_ticks(job, target, ticks.ticks)
+        size = temp.stat().st_size
+        publish_over(temp, target)
+    return BackedUp(str(target), digest, size, ticks.ticks, live=True)
+
+
+def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
+    """A backup that has more than what would replace it may be the only copy of the difference."""
+    if signature_of(target) is None:
+        return
+    there = database.count_in_copy(target, job.options.table)
+    if there > ticks:
+        raise StepError(
+            f"the backup {target} has {there} ticks, what would replace it only {ticks}",
+            hint="find out which is right before either is overwritten; move the wrong one away",
+            trouble=Trouble.CONFLICT,
+            retryable=False,
+        )
+
+
+def _prepare(target: Path, size_bytes: int) -> None:
+    make_directories(target.parent)
+    require_space(target.parent, size_bytes)
+
+
+def _size_with_wal(source: Path) -> int:
+    wal = signature_of(sidecar(source, "-wal"))
+    return source.lstat().st_size + (wal.size_bytes if wal else 0)

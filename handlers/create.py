@@ -1,0 +1,82 @@
+"""Create: an empty database with its schema, before the writer needs it.
+
+It is built under a temporary name and published by a hard link, which fails if the writer was
+first. Then there is nothing to do: what the writer made is the writer's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from handlers import database
+from handlers.contract import Created, Job, StepError, Trouble
+from handlers.files import (
+    RESERVE_BYTES,
+    make_directories,
+    publish_new,
+    require_space,
+    share_owner,
+    signature_of,
+    temporary,
+)
+
+BUILT_IN_SCHEMA = Path(__file__).parent / "schema" / "ticks.sql"
+
+
+def create(job: Job) -> Created | None:
+    """Create the day's database; None if there is one already."""
+    path = Path(job.paths.database)
+    if signature_of(path) is not None:
+        return None
+    schema = _schema(job)
+    make_directories(path.parent)
+    require_space(path.parent, RESERVE_BYTES)
+    with temporary(path) as temp:
+        _build(temp, schema, job.options.schema)
+        _require_no_remains(path)
+        signature = signature_of(temp)
+        try:
+            publish_new(temp, path)
+        except FileExistsError:
+            return None  # the writer was first
+    assert signature is not None  # noqa: S101  (it was just built)
+    return Created(str(path), signature)
+
+
+def _schema(job: Job) -> str:
+    path = Path(job.options.schema) if job.options.schema else BUILT_IN_SCHEMA
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepError(
+            f"cannot read the schema {path}: {error}",
+            hint="set `create.schema` to a readable SQL file, or leave it empty",
+        ) from error
+
+
+def _build(temp: Path, schema: str, name: str) -> None:
+    try:
+        database.create(temp, schema)
+    except apsw.SQLError as error:
+        raise StepError(
+            f"the schema {name or BUILT_IN_SCHEMA} is not valid SQL: {error}",
+            hint="correct it; `tickward check` tries it without creating anything",
+            retryable=False,
+        ) from error
+    share_owner(temp)
+
+
+def _require_no_remains(path: Path) -> None:
+    """A -wal left from another database of this name would be replayed into the new one."""
+    for suffix in ("-wal", "-journal", "-shm"):
+        remains = database.sidecar(path, suffix)
+        if signature_of(remains) is not None and signature_of(path) is None:
+            raise StepError(
+                f"{remains} is there, but its database is not",
+                hint="it may hold the only copy of some ticks: find the database it belongs to,"
+                " or move it away",
+                trouble=Trouble.CONFLICT,
+                retryable=False,
+            )

@@ -1,0 +1,149 @@
+"""Seal: the writer has gone; make the day one file, check it, and record what is in it.
+
+Nothing is changed before it is proven that nobody has the database open for writing and that it is
+sound. Everything later (backup, compression, archive) is compared with the SHA-256 taken here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from handlers import database
+from handlers.contract import Job, Sealed, Signature, StepError, Trouble
+from handlers.database import Ticks, has_content, sidecar
+from handlers.files import fsync_directory, fsync_file, sha256_of, signature_of
+from handlers.holders import held_for_writing, holders_of
+
+
+def seal(job: Job) -> Sealed:
+    """Fold, check, count and hash one database. Sealing a sealed one only describes it."""
+    path = Path(job.paths.database)
+    header = database.read_header(path)
+    require_released(path)
+    require_own_wal(path, header)
+    ticks = _folded(job, path)
+    _require_one_file(path)
+    fsync_file(path)
+    fsync_directory(path.parent)
+    digest, signature = _digest_of_rest(path)
+    return Sealed(
+        path=str(path),
+        sha256=digest,
+        size_bytes=signature.size_bytes,
+        ticks=ticks.ticks,
+        symbols=ticks.symbols,
+        first_tick_ms=ticks.first_ms,
+        last_tick_ms=ticks.last_ms,
+        sqlite_version=header.sqlite_version,
+        signature=signature,
+    )
+
+
+def busy(path: Path, what: str, *aliases: Path) -> StepError:
+    """Somebody has the database (or the same file by another name); who, as far as can be seen."""
+    holders = holders_of([path, *aliases])
+    names = ", ".join(f"{holder.name} (pid {holder.pid})" for holder in holders)
+    return StepError(
+        f"{path} {what}: {names or 'by whom cannot be seen from here'}",
+        hint="it is tried again; if it stays so, end that process or let it close the database",
+        trouble=Trouble.BUSY,
+        holders=holders,
+    )
+
+
+def changed(path: Path) -> StepError:
+    return StepError(
+        f"{path} was written to since it was sealed",
+        hint="it is sealed anew once its writer has gone",
+        trouble=Trouble.CHANGED,
+    )
+
+
+def require_released(path: Path) -> None:
+    """StepError BUSY if any process has ``path`` open for writing."""
+    if held_for_writing(path):
+        raise busy(path, "is open for writing")
+
+
+def required_seal(job: Job) -> Sealed:
+    if job.sealed is None:
+        raise StepError(
+            f"{job.key} has not been sealed",
+            hint="this is a defect: the step was planned too early",
+            retryable=False,
+        )
+    return job.sealed
+
+
+def require_sealed_state(path: Path, sealed: Sealed) -> None:
+    """StepError CHANGED if somebody wrote to the database, or beside it, since it was sealed."""
+    if signature_of(path) != sealed.signature:
+        raise changed(path)
+    require_nothing_beside(path)
+
+
+def require_nothing_beside(path: Path) -> None:
+    """StepError CHANGED if a -wal or -journal of the database holds anything."""
+    for suffix in ("-wal", "-journal"):
+        if has_content(path, suffix):
+            raise changed(sidecar(path, suffix))
+
+
+def require_sealed_content(path: Path, digest: str, sealed: Sealed) -> None:
+    """StepError if ``digest``, of the bytes just read from ``path``, is not the sealed one.
+
+    A file that was written to is sealed anew. One that was *not* written to has rotted: to seal
+    that would declare the damage to be the truth.
+    """
+    if digest == sealed.sha256:
+        return
+    if signature_of(path) != sealed.signature:
+        raise changed(path)
+    raise StepError(
+        f"{path} differs from what was sealed, though nothing wrote to it",
+        hint="the disk may be failing; compare it with its backup before anything else",
+        trouble=Trouble.CORRUPT,
+        retryable=False,
+        problems=(f"sealed sha256 {sealed.sha256}, now {digest}",),
+    )
+
+
+def require_own_wal(path: Path, header: database.Header) -> None:
+    """A WAL beside a database that is not in WAL mode belongs to another file of this name.
+
+    SQLite would replay it all the same: that has replaced whole days, and integrity_check said ok.
+    """
+    if not header.is_wal and has_content(path, "-wal"):
+        raise StepError(
+            f"{sidecar(path, '-wal')} does not belong to the database beside it",
+            hint="copy both, find out which holds the day's ticks, and move the -wal away",
+            trouble=Trouble.CONFLICT,
+            retryable=False,
+        )
+
+
+def _folded(job: Job, path: Path) -> Ticks:
+    earlier = Ticks.of(job.previous) if job.previous else None
+    try:
+        return database.fold_and_check(path, job.options.table, earlier)
+    except apsw.BusyError as error:
+        raise busy(path, "is in use") from error
+
+
+def _require_one_file(path: Path) -> None:
+    for suffix in ("-wal", "-journal"):
+        if has_content(path, suffix):
+            raise busy(path, f"has been written to again ({suffix})")
+
+
+def _digest_of_rest(path: Path) -> tuple[str, Signature]:
+    """Hash a file that nobody wrote to from before the first byte was read until after the last."""
+    before = signature_of(path)
+    digest = sha256_of(path, cold=False)
+    require_released(path)
+    after = signature_of(path)
+    if before is None or before != after or has_content(path, "-wal"):
+        raise changed(path)
+    return digest, before

@@ -1,0 +1,286 @@
+"""The composition root: builds the parts, starts them in order, stops them in reverse.
+
+The daemon (`run`), the single pass (`once`) and the end-to-end tests all begin here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import apsw
+from loguru import logger
+from msgspec.structs import replace
+
+from handlers.files import sweep_temporaries
+from handlers.holders import held_for_writing
+from handlers import run as run_job
+from watcher import logs, metadata
+from watcher.clock import Clock, ScaledClock, SystemClock
+from watcher.config import ClockSettings, Settings
+from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
+from watcher.events import DAEMON_KEY, Event, Record, Rotated, Started, Stopped
+from watcher.filesystem import FileSystem, Hints
+from watcher.inventory import Inventory
+from watcher.journal import Journal
+from watcher.lock import Lock
+from watcher.loop import Loop
+from watcher.paths import journal_file
+from watcher.pool import Pool, process_executor
+from watcher.publisher import Publisher
+from watcher.version import installed
+from watcher.wakeup import Wakeup
+
+_AFTER_ERROR_SECONDS = 5.0
+_FIXED_SECTIONS = ("data", "watch", "events", "log", "clock")
+"""What a running daemon cannot change: its roots, sockets and files are open."""
+
+
+def clock_of(settings: ClockSettings) -> Clock:
+    """The machine's clock, or a scaled one for demonstrations."""
+    if settings.scale == 1.0 and not settings.start:
+        return SystemClock()
+    try:
+        start = datetime.fromisoformat(settings.start)
+    except ValueError:
+        raise ConfigError(f"clock.start: {settings.start!r} is not an ISO 8601 time") from None
+    return ScaledClock(start.replace(tzinfo=start.tzinfo or UTC), settings.origin, settings.scale)
+
+
+def prepare_directories(settings: Settings) -> Settings:
+    """Make the directories, check that they can be written to, resolve symbolic links in their paths.
+
+    Raises `ConfigError` that names the key and what to do.
+    """
+    root = Path(settings.data.root)
+    if not root.exists() and not settings.data.create_root:
+        raise ConfigError(
+            f"data.root: {root} does not exist; mount or make it, or set data.create_root = true"
+        )
+    for key in ("root", "backup", "state"):
+        path = Path(getattr(settings.data, key))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
+            ) from None
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"data.{key}: no permission to write in {path}; give it to this user, or name another"
+            )
+    real = {key: os.path.realpath(getattr(settings.data, key)) for key in ("root", "backup", "state")}
+    return replace(settings, data=replace(settings.data, **real))
+
+
+class App:
+    """One daemon, or one pass, over one configuration.
+
+    Args:
+        settings: absolute paths, as `watcher.config.load` returns them.
+        reload: reads the configuration anew, on SIGHUP.
+        executor: makes the workers; None for child processes as the configuration says.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        reload: Callable[[], Settings] | None = None,
+        executor: Callable[[], Executor] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = prepare_directories(settings)
+        self._reload = reload
+        self._clock = clock or clock_of(settings.clock)
+        self._executor = executor
+        self._wakeup = Wakeup()
+        self._stop_reason = ""
+        self._reload_wanted = False
+
+    def run(self) -> int:
+        """Look after the databases until told to stop. Returns the exit code."""
+        with self._started(daemon=True) as (loop, files):
+            while not self._stop_reason:
+                self._reload_if_wanted(loop)
+                self._guarded_step(loop, files)
+        return EXIT_DONE
+
+    def once(self) -> int:
+        """Do all that is due, wait for it, and end. Returns the exit code."""
+        with self._started(daemon=False) as (loop, _):
+            hints = Hints(frozenset(), rescan=True)
+            while not self._stop_reason:
+                now = self._clock.now()
+                loop.step(now, hints)
+                hints = Hints(frozenset(), rescan=False)
+                if not loop.busy():
+                    break
+                self._wakeup.wait(min(self._clock.real_seconds(loop.next_wake(now)), 1.0))
+        return EXIT_STEP_FAILED if loop.failures else EXIT_DONE
+
+    def stop(self, reason: str) -> None:
+        """Ask `run` to end. Safe from any thread and from signal handlers."""
+        self._stop_reason = self._stop_reason or reason
+        self._wakeup()
+
+    @contextmanager
+    def _started(self, *, daemon: bool) -> Iterator[tuple[Loop, FileSystem | None]]:
+        settings = self._settings
+        with ExitStack() as stack:
+            stack.callback(self._wakeup.close)
+            lock = Lock(Path(settings.data.state))
+            lock.acquire()
+            stack.callback(lock.release)
+            for top in (settings.data.root, settings.data.backup):
+                for path in sweep_temporaries(Path(top)):
+                    logger.info("removed {}, left behind by an interrupted step", path)
+            journal = stack.enter_context(Journal.open_for_writing(journal_file(settings.data)))
+            publisher = Publisher(settings.events, journal_file(settings.data))
+            publisher.start()
+            stack.callback(publisher.stop)
+            pool = self._pool()
+            loop = self._loop(journal, pool, publisher)
+            loop.recover()
+            stack.enter_context(self._signals())
+            stack.callback(self._finish, loop, pool)
+            files = stack.enter_context(self._watching()) if daemon else None
+            self._say_started(loop)
+            yield loop, files
+
+    def _pool(self) -> Pool:
+        workers = self._settings.workers
+        executor = self._executor or partial(process_executor, workers.count, workers.nice)
+        return Pool(run_job, workers.count, executor, self._wakeup)
+
+    def _loop(self, journal: Journal, pool: Pool, publisher: Publisher) -> Loop:
+        def announce(record: Record, event: Event, seconds: float | None) -> None:
+            publisher.wake()
+            logs.event_line(record, event, seconds)
+
+        return Loop(
+            self._settings,
+            self._clock,
+            Inventory(self._settings.data, lambda path: held_for_writing(Path(path))),
+            journal,
+            pool,
+            announce,
+            self._write_metadata,
+        )
+
+    @contextmanager
+    def _watching(self) -> Iterator[FileSystem]:
+        watch = self._settings.watch
+        files = FileSystem(
+            Path(self._settings.data.root),
+            self._wakeup,
+            polling=watch.polling,
+            polling_seconds=watch.polling_seconds,
+            canary_seconds=watch.canary_seconds,
+        )
+        files.start()
+        try:
+            yield files
+        finally:
+            files.stop()
+
+    def _say_started(self, loop: Loop) -> None:
+        started = Started(
+            installed(), os.getpid(), self._settings.data.root, apsw.sqlite_lib_version()
+        )
+        loop.record([(DAEMON_KEY, started)], self._clock.now())
+
+    def _finish(self, loop: Loop, pool: Pool) -> None:
+        if not pool.stop(self._settings.workers.stop_seconds):
+            logger.warning("jobs did not end in time and were ended; the next start does them again")
+        now = self._clock.now()
+        loop.take_outcomes(now)
+        loop.record([(DAEMON_KEY, Stopped(self._stop_reason or "done"))], now)
+
+    def _guarded_step(self, loop: Loop, files: FileSystem | None) -> None:
+        """One round and the sleep after it. Whatever goes wrong in it is logged, and tried again."""
+        assert files is not None
+        seconds = _AFTER_ERROR_SECONDS
+        try:
+            if files.next_check_seconds <= 0 and (said := files.check()):
+                logger.warning(said)
+            now = self._clock.now()
+            loop.step(now, files.drain())
+            seconds = self._clock.real_seconds(loop.next_wake(now))
+        except (apsw.Error, OSError) as error:
+            loop.scan_again()
+            logger.bind(error=str(error)).error(
+                "the daemon could not go on ({}); nothing is lost, it tries again in {:.0f} s",
+                error,
+                seconds,
+            )
+        except Exception:
+            loop.scan_again()
+            logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
+        self._wakeup.wait(min(seconds, files.next_check_seconds))
+        loop.rest()
+
+    def _write_metadata(self, rotated: Mapping[str, tuple[Rotated, datetime]]) -> None:
+        try:
+            metadata.write(Path(self._settings.data.root), rotated)
+        except OSError as error:
+            logger.error("{} cannot be written: {}", metadata.NAME, error)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signal handlers only set flags; the loop acts on them."""
+
+        def on_stop(number: int, _: FrameType | None) -> None:
+            self.stop(signal.Signals(number).name)
+
+        def on_reload(*_: object) -> None:
+            self._reload_wanted = True
+            self._wakeup()
+
+        wanted: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGTERM: on_stop,
+            signal.SIGINT: on_stop,
+        }
+        if sys.platform != "win32":
+            wanted[signal.SIGHUP] = on_reload
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _reload_if_wanted(self, loop: Loop) -> None:
+        if not self._reload_wanted:
+            return
+        self._reload_wanted = False
+        if self._reload is None:
+            return
+        try:
+            fresh = self._accept(self._reload())
+        except TickwardError as error:
+            logger.error("the new configuration is refused, the old one stays in force: {}", error)
+            return
+        self._settings = fresh
+        loop.reconfigure(fresh)
+        logger.info("the new configuration is in force")
+
+    def _accept(self, fresh: Settings) -> Settings:
+        fresh = prepare_directories(fresh)
+        for section in _FIXED_SECTIONS:
+            if getattr(fresh, section) != getattr(self._settings, section):
+                raise ConfigError(f"[{section}] can only change with a restart")
+        if (fresh.workers.count, fresh.workers.nice) != (
+            self._settings.workers.count,
+            self._settings.workers.nice,
+        ):
+            raise ConfigError("workers.count and workers.nice can only change with a restart")
+        return fresh

@@ -1,0 +1,1 @@
+"""The command line: one small file a command, put together in `watcher.cli.main`."""

@@ -1,0 +1,32 @@
+"""What every command is given: the options that stand before its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from watcher.config import Settings
+
+
+class Context(Struct, frozen=True):
+    """The common options."""
+
+    config_file: Path | None
+    debug: bool
+
+    def load(self) -> Settings:
+        """The settings. Raises `ConfigError`."""
+        from watcher.config import load
+
+        return load(self.config_file)
+
+
+def write_json(value: object) -> None:
+    """Print a value as one indented JSON document."""
+    import msgspec
+    import typer
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

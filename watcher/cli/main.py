@@ -1,0 +1,56 @@
+"""Puts the commands together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from watcher.cli import config, demo, events, once, plan, run, status
+from watcher.cli.context import Context
+
+EXIT_STATUS = """
+Exit status: 0 done or nothing to do; 1 a step failed; 2 usage or configuration; 3 another instance holds
+the state directory.
+"""
+
+app = typer.Typer(
+    name="tickward",
+    help="Looks after a trading engine's daily tick databases, from creation to deletion." + EXIT_STATUS,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from watcher.version import describe
+
+        typer.echo(describe())
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Configuration file; else ./config.toml, else defaults."),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Log more, and show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show versions.")
+    ] = False,
+) -> None:
+    context.obj = Context(config_file, debug)
+
+
+app.command()(run.run)
+app.command()(once.once)
+app.command()(plan.plan)
+app.command()(status.status)
+app.command()(events.events)
+app.add_typer(config.app, name="config")
+app.command()(demo.demo)

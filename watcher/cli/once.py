@@ -1,0 +1,18 @@
+"""``tickward once``: a single pass, for people without a daemon."""
+
+from __future__ import annotations
+
+import typer
+
+from watcher.cli.context import Context
+
+
+def once(context: typer.Context) -> None:
+    """Do all that is due, wait for it, and end: exit status 1 if a step failed."""
+    from watcher import logs
+    from watcher.app import App
+
+    options: Context = context.obj
+    settings = options.load()
+    logs.set_up(settings.log, options.debug)
+    raise typer.Exit(App(settings).once())

@@ -1,0 +1,86 @@
+"""``tickward plan``: what would be done, when and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from watcher.cli.context import Context, write_json
+from watcher.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watcher.plan import Entry
+    from watcher.survey import Survey
+
+
+def plan(
+    context: typer.Context,
+    at: Annotated[str, typer.Option(help="Plan for this time (ISO 8601, UTC), not for now.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what would be done, when and why, and what each other day waits for. Changes nothing."""
+    from watcher.app import clock_of
+    from watcher.survey import survey
+
+    options: Context = context.obj
+    settings = options.load()
+    now = _time(at) if at else clock_of(settings.clock).now()
+    found = survey(settings, now)
+    rows = [_row(entry, found) for entry in found.plan.entries]
+    if json:
+        write_json({"at": now, "next_due": found.plan.next_due, "databases": rows})
+    else:
+        _print(rows, now)
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"--at: {text!r} is not a time such as 2026-01-25 or 2026-01-25T02:00"
+        ) from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def _row(entry: Entry, found: Survey) -> dict[str, Any]:
+    from watcher.lifecycle import state_of
+    from watcher.plan import Action, Block, Wait
+
+    row: dict[str, Any] = {
+        "database": entry.key,
+        "state": state_of(found.databases[entry.key]),
+        "entry": type(entry).__name__.lower(),
+        "step": None,
+        "reason": entry.reason,
+        "when": None,
+    }
+    match entry:
+        case Action():
+            row |= {"step": entry.step, "when": entry.due}
+        case Wait():
+            row |= {"step": entry.step, "when": entry.until}
+        case Block():
+            pass
+    return row
+
+
+_STYLES = {"action": "bold green", "wait": "dim", "block": "bold red"}
+
+
+def _print(rows: list[dict[str, Any]], now: datetime) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from watcher.wording import moment
+
+    table = Table(title=f"Plan at {moment(now)}", title_justify="left")
+    for column in ("database", "state", "", "step", "when", "reason"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("database", "when"))
+    for row in rows:
+        when = moment(row["when"])
+        cells = (row["database"], row["state"], row["entry"], row["step"] or "", when, row["reason"])
+        table.add_row(*cells, style=_STYLES[row["entry"]])
+    Console().print(table)

@@ -1,0 +1,149 @@
+"""``tickward status``: is it healthy, and where is every day?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from watcher.cli.context import Context, write_json
+
+if TYPE_CHECKING:
+    from watcher.survey import Survey
+
+
+def status(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how things stand. Works with the daemon running or not, and says which."""
+    from watcher.app import clock_of
+    from watcher.survey import survey
+
+    options: Context = context.obj
+    settings = options.load()
+    found = survey(settings, clock_of(settings.clock).now())
+    report = _report(found)
+    if json:
+        write_json(report)
+    else:
+        _print(report)
+
+
+def _report(found: Survey) -> dict[str, Any]:
+    from watcher.lifecycle import state_of
+    from watcher.plan import Block
+
+    databases = found.databases.values()
+    blocked = [e for e in found.plan.entries if isinstance(e, Block)]
+    deferred = [d for d in databases if d.facts.deferred is not None]
+    failed = [(d.key, f) for d in databases for f in d.facts.failed.values()]
+    verdict = "FAILING" if blocked or failed else "ATTENTION" if deferred else "OK"
+    if found.daemon_pid is None and verdict == "OK":
+        verdict = "ATTENTION"
+    return {
+        "verdict": verdict,
+        "daemon_pid": found.daemon_pid,
+        "at": found.plan.at,
+        "sequence": found.head,
+        "next_due": found.plan.next_due,
+        "states": dict(Counter(state_of(database) for database in databases)),
+        "streams": {name: facts.rotated for name, facts in found.streams.items() if facts.rotated},
+        "due": [{"database": a.key, "step": a.step, "reason": a.reason} for a in found.plan.actions],
+        "blocked": [{"database": entry.key, "reason": entry.reason} for entry in blocked],
+        "deferred": [_deferred(database.key, database.facts) for database in deferred],
+        "failed": [{"database": key, "failure": failure} for key, failure in failed],
+        "databases": [_database(database) for database in databases if database.files.primary],
+    }
+
+
+def _deferred(key: str, facts: Any) -> dict[str, Any]:
+    copy = facts.backed_up if facts.backed_up is not None and facts.backed_up.live else None
+    return {
+        "database": key,
+        "holders": facts.deferred.holders,
+        "since": facts.deferred.since,
+        "safety_copy": copy,
+        "safety_copy_at": facts.times.get("backed_up") if copy else None,
+    }
+
+
+def _database(database: Any) -> dict[str, Any]:
+    from watcher.lifecycle import state_of
+
+    facts, files = database.facts, database.files
+    primary = files.database or files.compressed
+    return {
+        "database": database.key,
+        "state": state_of(database),
+        "ticks": facts.sealed.ticks if facts.sealed else None,
+        "bytes": facts.sealed.size_bytes if facts.sealed else None,
+        "bytes_now": primary.size_bytes if primary else None,
+        "backed_up": facts.backed_up is not None and not facts.backed_up.live,
+        "sha256": facts.sealed.sha256 if facts.sealed else None,
+    }
+
+
+_COLOURS = {"OK": "bold green", "ATTENTION": "bold yellow", "FAILING": "bold red"}
+
+
+def _print(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    verdict = report["verdict"]
+    pid = report["daemon_pid"]
+    daemon = f"daemon running, pid {pid}" if pid is not None else "no daemon is running"
+    console.print(f"[{_COLOURS[verdict]}]{verdict}[/]  {daemon}; {report['sequence']} events recorded")
+    for name, rotated in report["streams"].items():
+        console.print(f"{name}: current day {rotated.current}, {rotated.current_db}", soft_wrap=True)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(report["states"].items()))
+    console.print(f"days: {counts or 'none'}")
+    for line in _lines(report):
+        console.print(escape(line), soft_wrap=True)
+    if report["databases"]:
+        console.print(_table(report["databases"]))
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    from watcher.wording import moment
+
+    lines = [f"blocked: {b['database']}: {b['reason']}" for b in report["blocked"]]
+    for item in report["deferred"]:
+        who = ", ".join(f"{h.name} (pid {h.pid})" for h in item["holders"]) or "an unknown process"
+        copied = item["safety_copy_at"]
+        copy = f"a consistent copy was taken {moment(copied)}" if copied else "no copy of it yet"
+        lines.append(
+            f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}"
+        )
+    for item in report["failed"]:
+        failed = item["failure"]
+        again = f"next try {moment(failed.next_try)}" if failed.next_try else "not tried again"
+        lines.append(
+            f"failed: {item['database']} {failed.step}: {failed.error}. {failed.hint}. "
+            f"Attempt {failed.attempt}; {again}"
+        )
+    lines += [f"due: {a['database']} {a['step']}: {a['reason']}" for a in report["due"]]
+    return [*lines, f"next due: {moment(report['next_due'])}"]
+
+
+def _table(databases: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    from watcher.wording import size
+
+    table = Table()
+    for column in ("database", "state", "ticks", "bytes", "now", "backup"):
+        table.add_column(column, justify="right" if column in ("ticks", "bytes", "now") else "left")
+    for row in sorted(databases, key=lambda row: str(row["database"])):
+        table.add_row(
+            row["database"],
+            row["state"],
+            f"{row['ticks']:,}" if row["ticks"] is not None else "-",
+            size(row["bytes"]) if row["bytes"] is not None else "-",
+            size(row["bytes_now"]) if row["bytes_now"] is not None else "-",
+            "yes" if row["backed_up"] else "-",
+        )
+    return table

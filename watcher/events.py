@@ -1,0 +1,248 @@
+"""The lifecycle events: what happened, typed, and how it looks on the wire.
+
+Each event is one frozen struct, its name one row of `EVENTS`. Four of them are what a step returns.
+
+On the wire an event is three frames:
+
+1. the topic ``name/stream/``, e.g. ``sealed/ticks/``: it ends in a delimiter, so that subscribing to a
+   prefix never matches a longer name; events of the daemon itself have the stream ``-``;
+2. 16 bytes: the journal's epoch and the sequence number, each an unsigned big-endian 64-bit integer;
+3. a JSON object with CloudEvents 1.0 attributes and ``data``.
+
+A heartbeat has the topic ``heartbeat/-/``, the sequence number of the newest event and an empty body.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from handlers.contract import BackedUp, Compressed, Created, Holder, Sealed, Signature
+
+DAEMON_KEY = "-"
+"""The key of events that concern the daemon and no database."""
+HEARTBEAT_TOPIC = b"heartbeat/-/"
+END_TOPIC = b"end/-/"
+"""The last message of a replay; its sequence number is that of the newest event."""
+REPLAY_REQUEST = b"replay"
+SINCE = struct.Struct(">Q")
+NEWEST = 2**64 - 1
+"""A replay since here has no events: it only tells the newest sequence number."""
+_POSITION = struct.Struct(">QQ")
+
+
+class Started(Struct, frozen=True):
+    """The daemon has begun its work."""
+
+    version: str
+    pid: int
+    root: str
+    sqlite_version: str
+
+
+class Stopped(Struct, frozen=True):
+    """The daemon has ended its work, in order."""
+
+    reason: str
+
+
+class Rotated(Struct, frozen=True):
+    """A stream's current day has changed. Published before anything else is done about it."""
+
+    current: str
+    """The day that has begun, YYYY-MM-DD."""
+    previous: str | None
+    """The day that was current before; None at the very first start."""
+    current_db: str
+    previous_db: str | None
+    cause: str
+    """``clock`` at midnight UTC, ``writer`` when the writer was first, ``start`` at the first start."""
+
+
+class Opened(Struct, frozen=True):
+    """Somebody has the database open for writing."""
+
+    path: str
+
+
+class Closed(Struct, frozen=True):
+    """Nobody has the database open for writing any more."""
+
+    path: str
+    signature: Signature
+    wal_bytes: int
+    """Bytes left in the write-ahead log: more than 0 after a crash of the writer."""
+
+
+class Reopened(Struct, frozen=True):
+    """A sealed day was written to; it will be sealed and backed up anew."""
+
+    path: str
+    reason: str
+
+
+class Deferred(Struct, frozen=True):
+    """Sealing waits for whoever holds the database; it goes on being tried."""
+
+    path: str
+    holders: tuple[Holder, ...]
+    since: datetime
+
+
+class Failed(Struct, frozen=True):
+    """A step failed."""
+
+    step: str
+    error: str
+    hint: str
+    attempt: int
+    retryable: bool
+    """False: it is not tried again until the files change or the daemon is restarted."""
+    next_try: datetime | None
+    evidence: str
+    """Digest of the day's files at that time: it changes when somebody mends them."""
+
+
+class Corrupt(Struct, frozen=True):
+    """A database is damaged. It stays as it is; nothing touches it until a person acts."""
+
+    step: str
+    path: str
+    error: str
+    problems: tuple[str, ...]
+    hint: str
+    evidence: str
+
+
+class Conflict(Struct, frozen=True):
+    """There are two versions of one day. Nothing touches either until a person acts."""
+
+    path: str
+    error: str
+    hint: str
+    evidence: str
+
+
+Event = (
+    Started
+    | Stopped
+    | Created
+    | Rotated
+    | Opened
+    | Closed
+    | Sealed
+    | Reopened
+    | BackedUp
+    | Compressed
+    | Deferred
+    | Failed
+    | Corrupt
+    | Conflict
+)
+
+EVENTS: dict[str, type[Event]] = {
+    "started": Started,
+    "stopped": Stopped,
+    "created": Created,
+    "rotated": Rotated,
+    "opened": Opened,
+    "closed": Closed,
+    "sealed": Sealed,
+    "reopened": Reopened,
+    "backed_up": BackedUp,
+    "compressed": Compressed,
+    "deferred": Deferred,
+    "failed": Failed,
+    "corrupt": Corrupt,
+    "conflict": Conflict,
+}
+_NAMES = {kind: name for name, kind in EVENTS.items()}
+
+
+def name_of(event: Event) -> str:
+    """The name under which an event is published."""
+    return _NAMES[type(event)]
+
+
+class Record(Struct, frozen=True):
+    """An event as the journal holds it: it exists, it has a number, it will not change."""
+
+    sequence: int
+    time: datetime
+    event: str
+    key: str
+    data: Raw
+
+    def decode(self) -> Event:
+        """The typed event. Raises `msgspec.ValidationError` if the data is not of its type."""
+        return msgspec.json.decode(self.data, type=EVENTS[self.event])
+
+
+class Message(Struct, frozen=True):
+    """An event as it is on the wire: a CloudEvents 1.0 object."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    sequence: int
+    data: Any
+    datacontenttype: str = "application/json"
+
+    @property
+    def event(self) -> str:
+        return self.type.removeprefix(_TYPE_PREFIX)
+
+
+_TYPE_PREFIX = "tickward."
+_encode = msgspec.json.Encoder().encode
+_decode_message = msgspec.json.Decoder(Message).decode
+
+
+def topic_of(event: str, key: str) -> bytes:
+    """``sealed/ticks/`` for the event ``sealed`` of ``ticks/2026-01-20``."""
+    return f"{event}/{key.partition('/')[0]}/".encode()
+
+
+def to_frames(record: Record, epoch: int) -> list[bytes]:
+    """The three frames of a record."""
+    message = Message(
+        specversion="1.0",
+        id=f"{epoch:x}-{record.sequence}",
+        source="tickward",
+        type=_TYPE_PREFIX + record.event,
+        subject=record.key,
+        time=record.time,
+        sequence=record.sequence,
+        data=record.data,
+    )
+    topic = topic_of(record.event, record.key)
+    return [topic, _POSITION.pack(epoch, record.sequence), _encode(message)]
+
+
+def heartbeat(epoch: int, head: int) -> list[bytes]:
+    """The frames that tell subscribers how far the journal has got."""
+    return [HEARTBEAT_TOPIC, _POSITION.pack(epoch, head), b""]
+
+
+def position_of(frames: list[bytes]) -> tuple[int, int]:
+    """Epoch and sequence number of a message. Raises `ValueError` if it is not one of ours."""
+    if len(frames) != 3 or len(frames[1]) != _POSITION.size:
+        raise ValueError("not a message of tickward: expected topic, 16 bytes of position, body")
+    epoch, sequence = _POSITION.unpack(frames[1])
+    return epoch, sequence
+
+
+def from_frames(frames: list[bytes]) -> Message:
+    """The message in three frames. Raises `ValueError` if it is not one of ours."""
+    position_of(frames)
+    try:
+        return _decode_message(frames[2])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a message of tickward: {error}") from None

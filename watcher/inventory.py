@@ -1,0 +1,220 @@
+"""What is there: the tree of databases and the journal's facts, brought together.
+
+File events only say where to look (`Inventory.look`); a full walk (`Inventory.scan`) finds whatever they
+missed. Nothing here opens a database, but for the lease probe, and nothing here decides.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from handlers.contract import Paths, Signature
+from watcher.config import Data
+from watcher.pattern import Pattern
+from watcher.state import Database, Facts, Files
+
+_SIDECARS = ("-wal", "-shm", "-journal")
+
+
+class Inventory:
+    """The databases of all streams, as they were when last looked at.
+
+    Args:
+        data: where they are; `root` and `backup` are absolute and free of symbolic links.
+        probe: tells whether somebody has a database open for writing.
+    """
+
+    def __init__(self, data: Data, probe: Callable[[str], bool]) -> None:
+        self._data = data
+        self._probe = probe
+        self._patterns = {name: Pattern(s.pattern) for name, s in data.streams.items()}
+        self._databases: dict[str, Database] = {}
+
+    def get(self, key: str) -> Database | None:
+        return self._databases.get(key)
+
+    def databases(self) -> list[Database]:
+        return list(self._databases.values())
+
+    def change(self, key: str, **changes: object) -> None:
+        """Replace fields of one database: its facts, what is running, ..."""
+        self._databases[key] = replace(self._databases[key], **changes)
+
+    def add(self, stream: str, day: date) -> Database:
+        """The database of that day, looked at now if it was not known yet."""
+        key = f"{stream}/{day}"
+        if key not in self._databases:
+            below = self._patterns[stream].path_of(day)
+            paths = _paths(self._data, below)
+            self._databases[key] = Database(key, stream, day, paths, files=_look(paths, self._data))
+        return self._databases[key]
+
+    def add_known(self, facts: Mapping[str, Facts]) -> None:
+        """Take over what the journal knows, also of days that are no longer on disk."""
+        for key, known in facts.items():
+            stream, _, day = key.partition("/")
+            if day and stream in self._patterns:
+                self.add(stream, date.fromisoformat(day))
+                self.change(key, facts=known)
+
+    def scan(self) -> None:
+        """Walk the root and the backups; look anew at every day, and probe those not sealed."""
+        found = set(self._databases)
+        for top in (self._data.root, self._data.backup):
+            for path in _walk(Path(top)):
+                if key := self.key_of(path):
+                    found.add(key)
+        for key in found:
+            stream, _, day = key.partition("/")
+            database = self.add(stream, date.fromisoformat(day))
+            held = None if database.facts.sealed is None else database.held
+            self.change(key, files=_look(database.paths, self._data), held=held)
+
+    def look(self, paths: Iterable[Path], now: datetime) -> None:
+        """Look again at the days that these paths belong to; a path that is not ours is ignored."""
+        for key in {key for path in paths if (key := self.key_of(str(path)))}:
+            self.look_at(key)
+            self.change(key, touched_at=now, held=None)
+
+    def look_at(self, key: str) -> Database:
+        """Look again at one day's files, without counting that as a touch."""
+        stream, _, day = key.partition("/")
+        database = self.add(stream, date.fromisoformat(day))
+        self.change(key, files=_look(database.paths, self._data))
+        return self._databases[key]
+
+    def probe_settled(self, now: datetime, settle_seconds: float) -> None:
+        """Ask of each unsealed database that has settled whether somebody has it open."""
+        settle = timedelta(seconds=settle_seconds)
+        for key, database in self._databases.items():
+            if database.held is not None or database.facts.sealed or not database.files.database:
+                continue
+            # A clock that was put back must not keep a touched file unsettled until it catches up.
+            if database.touched_at is not None and database.touched_at > now:
+                self.change(key, touched_at=now)
+            elif database.touched_at is None or database.touched_at + settle <= now:
+                self.change(key, held=self._probe(database.paths.database))
+
+    def unsettled_until(self, now: datetime, settle_seconds: float) -> datetime | None:
+        """When the next touched database has settled; None if none is unsettled."""
+        settle = timedelta(seconds=settle_seconds)
+        pending = (
+            database.touched_at + settle
+            for database in self._databases.values()
+            if database.touched_at is not None
+            and database.held is None
+            and not database.facts.sealed
+            and database.files.database
+        )
+        return min((moment for moment in pending if moment > now), default=None)
+
+    def ahead_of(self, days: Mapping[str, date]) -> set[str]:
+        """The streams whose writer already uses the database of the day after the given one."""
+        early = set()
+        for stream, day in days.items():
+            database = self._databases.get(f"{stream}/{day + timedelta(days=1)}")
+            if database is not None and _in_use(database):
+                early.add(stream)
+        return early
+
+    def key_of(self, path: str) -> str | None:
+        """The key of the database that a path is an artefact of; None if it is not ours."""
+        for top in (self._data.root, self._data.backup):
+            if path.startswith(top + "/"):
+                return self._key_below(_database_name(path[len(top) + 1 :]))
+        return None
+
+    def _key_below(self, path: str) -> str | None:
+        for stream, pattern in self._patterns.items():
+            if (day := pattern.day_of(path)) is not None:
+                return f"{stream}/{day}"
+        return None
+
+
+def _database_name(path: str) -> str:
+    """The database that an artefact's path belongs to: without ``-wal``, ``.zst``, ``.retired``."""
+    directory, _, name = path.rpartition("/")
+    if name.startswith(".") and name.endswith(".retired"):
+        name = name[1 : -len(".retired")]
+    for ending in (*_SIDECARS, ".zst"):
+        name = name.removesuffix(ending)
+    return f"{directory}/{name}" if directory else name
+
+
+def _paths(data: Data, below: str) -> Paths:
+    database, backup = f"{data.root}/{below}", f"{data.backup}/{below}"
+    return Paths(database, f"{database}.zst", backup, f"{backup}.zst")
+
+
+def _in_use(database: Database) -> bool:
+    wal = database.files.wal
+    return bool(database.held) or (wal is not None and wal.size_bytes > 0)
+
+
+def _look(paths: Paths, data: Data) -> Files:
+    anomaly = _anomaly(paths.database, data.root)
+    directory, _, name = paths.database.rpartition("/")
+    return Files(
+        database=None if anomaly else _signature(paths.database),
+        wal=_signature(paths.database + "-wal"),
+        compressed=_signature(paths.compressed),
+        backup=_signature(paths.backup),
+        backup_compressed=_signature(paths.backup_compressed),
+        retired=_signature(f"{directory}/.{name}.retired") is not None,
+        anomaly=anomaly,
+    )
+
+
+def _signature(path: str) -> Signature | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Signature(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _anomaly(path: str, root: str) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a directory has the name of a database; it is left alone"
+    if stat.S_ISLNK(mode):
+        target = os.path.realpath(path)
+        where = "" if target.startswith(root + "/") else " that leaves the root"
+        return f"a symbolic link{where} to {target} has the name of a database; it is not followed"
+    return "not a regular file; it is left alone"
+
+
+def _walk(top: Path) -> Iterator[str]:
+    """Every path below a directory. A linked directory is followed only where it stays inside."""
+    pending, seen = [str(top)], set()
+    while pending:
+        directory = pending.pop()
+        try:
+            identity = os.stat(directory)
+            entries = list(os.scandir(directory))
+        except OSError:
+            continue
+        if (identity.st_dev, identity.st_ino) in seen:
+            continue
+        seen.add((identity.st_dev, identity.st_ino))
+        for entry in entries:
+            yield entry.path
+            if entry.is_dir() and (not entry.is_symlink() or _stays_inside(entry.path, str(top))):
+                pending.append(entry.path)
+
+
+def _stays_inside(link: str, top: str) -> bool:
+    return os.path.realpath(link).startswith(top + "/")

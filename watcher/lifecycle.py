@@ -1,0 +1,96 @@
+"""The life of a database, as one table. Nothing else compares states.
+
+Each row of `STAGES` is a step that every day goes through, in this order: what tells that it lies behind
+the day, and which section of the configuration gives its age and schedule. A new step is a new row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from handlers.contract import Step
+from watcher.config import Ageing, Settings
+from watcher.state import Database
+
+
+class State(StrEnum):
+    """Where in its life a database is. Exactly one at any time."""
+
+    ABSENT = "absent"
+    CREATED = "created"
+    ACTIVE = "active"
+    CLOSED = "closed"
+    SEALED = "sealed"
+    BACKED_UP = "backed_up"
+    COMPRESSED = "compressed"
+
+
+class Stage(Struct, frozen=True):
+    """One step in a day's life."""
+
+    step: Step
+    state: State
+    """The state that it leads to."""
+    behind: Callable[[Database], bool]
+    """Whether the day has been through it: a matter of recorded facts."""
+    intact: Callable[[Database], bool]
+    """Whether the files that it made are still there: if not, the step is done once more."""
+    ageing: Callable[[Settings], Ageing]
+
+
+def _is_backed_up(database: Database) -> bool:
+    backed_up, sealed = database.facts.backed_up, database.facts.sealed
+    if backed_up is None or sealed is None:
+        return False
+    return not backed_up.live and backed_up.sha256 == sealed.sha256
+
+
+def _has_backup(database: Database) -> bool:
+    files = database.files
+    return bool(files.backup or files.backup_compressed or database.facts.compressed)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        step=Step.SEAL,
+        state=State.SEALED,
+        behind=lambda database: database.facts.sealed is not None,
+        intact=lambda _: True,
+        # As soon as a day is over and its writer has gone: no setting may delay the proof.
+        ageing=lambda _: Ageing(),
+    ),
+    Stage(
+        step=Step.BACKUP,
+        state=State.BACKED_UP,
+        behind=_is_backed_up,
+        intact=_has_backup,
+        ageing=lambda settings: settings.backup,
+    ),
+    Stage(
+        step=Step.COMPRESS,
+        state=State.COMPRESSED,
+        behind=lambda database: database.facts.compressed is not None,
+        intact=lambda database: database.files.backup_compressed is not None,
+        ageing=lambda settings: settings.compress,
+    ),
+)
+
+
+def state_of(database: Database) -> State:
+    """The last stage that lies behind the day; before the first, what its writer is doing."""
+    for stage in reversed(STAGES):
+        if stage.behind(database):
+            return stage.state
+    if not database.files.primary:
+        return State.ABSENT
+    if database.facts.opened or database.held:
+        return State.ACTIVE
+    return State.CLOSED if database.facts.closed else State.CREATED
+
+
+def next_stage(database: Database) -> Stage | None:
+    """The first stage that the day has yet to go through, or to repair; None at the end."""
+    return next((s for s in STAGES if not (s.behind(database) and s.intact(database))), None)

@@ -1,0 +1,177 @@
+"""Bounded workers: at most so many jobs at once, at most one for each database.
+
+Jobs run in child processes, because SQLite, hashing and compression would stall the event loop, and because
+closing any descriptor of a database drops the locks that its process has on it (invariant 9). The children
+run at low CPU and I/O priority, ignore the terminal's Ctrl-C, and die with the daemon.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+
+from handlers.contract import Failure, Job, Outcome, Step, Trouble
+
+Run = Callable[[Job], Outcome]
+
+IDLE_SECONDS = 30.0
+"""Workers that had nothing to do for so long are let go, and with them their memory."""
+_LONG = (Step.COMPRESS,)
+
+
+class Pool:
+    """Runs jobs; remembers which are running; keeps what they returned until it is collected.
+
+    Args:
+        run: executed in a worker for each job; must be importable there.
+        count: workers at most.
+        executor: makes the executor; any `concurrent.futures.Executor` will do.
+        wake: called, from another thread, whenever a job has ended.
+    """
+
+    def __init__(
+        self, run: Run, count: int, executor: Callable[[], Executor], wake: Callable[[], None]
+    ) -> None:
+        self._run = run
+        self._count = count
+        self._make_executor = executor
+        self._wake = wake
+        self._executor: Executor | None = None
+        self._running: dict[str, tuple[Job, Future[Outcome]]] = {}
+        self._ended: deque[Outcome] = deque()
+        self._lock = threading.Lock()
+        self._idle_since = time.monotonic()
+
+    def has_room(self, step: Step) -> bool:
+        """Whether one more such job may start. Long steps leave a worker for the others."""
+        with self._lock:
+            long = sum(job.step in _LONG for job, _ in self._running.values())
+            bound = max(1, self._count - 1) if step in _LONG else self._count
+            return len(self._running) < self._count and (step not in _LONG or long < bound)
+
+    def running(self) -> list[Job]:
+        with self._lock:
+            return [job for job, _ in self._running.values()]
+
+    def submit(self, job: Job) -> None:
+        """Start a job. Its outcome comes back through `collect`, whatever happens to it."""
+        if self._executor is None:
+            self._executor = self._make_executor()
+        try:
+            future = self._executor.submit(self._run, job)
+        except RuntimeError:  # the executor broke: a worker was killed
+            self._let_go()
+            self._executor = self._make_executor()
+            future = self._executor.submit(self._run, job)
+        with self._lock:
+            self._running[job.key] = (job, future)
+        future.add_done_callback(lambda ended: self._finish(job, ended))
+
+    def collect(self) -> list[Outcome]:
+        """What has ended since the last call."""
+        with self._lock:
+            ended = list(self._ended)
+            self._ended.clear()
+        return ended
+
+    def rest(self) -> None:
+        """Let idle workers go. Called now and then by the loop."""
+        with self._lock:
+            busy = bool(self._running)
+        if busy:
+            self._idle_since = time.monotonic()
+        elif self._executor and time.monotonic() - self._idle_since > IDLE_SECONDS:
+            self._let_go()
+
+    def stop(self, seconds: float) -> bool:
+        """Let running jobs end for at most ``seconds``, then end their workers. True if all ended."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            futures = [future for _, future in self._running.values()]
+        for future in futures:
+            _wait(future, deadline - time.monotonic())
+        ended = all(future.done() for future in futures)
+        if not ended:
+            self._kill()
+        self._let_go()
+        return ended
+
+    def _finish(self, job: Job, future: Future[Outcome]) -> None:
+        try:
+            outcome = future.result()
+        except BaseException as error:
+            outcome = Failure(
+                job,
+                Trouble.FAILED,
+                f"the worker ended before the job did ({type(error).__name__}: {error})",
+                "it is tried again; if it goes on, look for the out-of-memory killer in the system's log",
+                retryable=True,
+            )
+        with self._lock:
+            self._running.pop(job.key, None)
+            self._ended.append(outcome)
+        self._wake()
+
+    def _kill(self) -> None:
+        # The only way to end a job that does not end: every step can be killed at any point.
+        processes = getattr(self._executor, "_processes", None) or {}
+        for process in list(processes.values()):
+            process.kill()
+
+    def _let_go(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+
+def process_executor(count: int, nice: int) -> Executor:
+    """Child processes that start from nothing: no inherited locks, threads or descriptors."""
+    return ProcessPoolExecutor(
+        count,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare_worker,
+        initargs=(nice, os.getpid()),
+    )
+
+
+def _wait(future: Future[Outcome], seconds: float) -> None:
+    try:
+        future.exception(timeout=max(seconds, 0.0))
+    except BaseException:  # noqa: S110 (timed out or cancelled: the caller looks at done())
+        pass
+
+
+def _prepare_worker(nice: int, parent: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the daemon decides when its workers end
+    _die_with_parent(parent)
+    os.nice(nice)
+    if nice > 0:
+        _lower_io_priority()
+
+
+_PR_SET_PDEATHSIG = 1
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+_IOPRIO_LOWEST_BEST_EFFORT = (2 << 13) | 7
+
+
+def _die_with_parent(parent: int) -> None:
+    """Linux: a worker whose daemon was killed must not go on beside the next one's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _lower_io_priority() -> None:
+    number = _IOPRIO_SET.get(os.uname().machine) if sys.platform == "linux" else None
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, 1, 0, _IOPRIO_LOWEST_BEST_EFFORT)

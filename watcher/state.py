@@ -1,0 +1,141 @@
+"""What is known of one database: the files that are there, and the facts that the journal recorded.
+
+`Facts` is the fold of a database's events and of nothing else: replaying its event log from the first to
+the last gives the same facts. So a fact and its event can never disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from handlers.contract import (
+    BackedUp,
+    Compressed,
+    Created,
+    Paths,
+    Sealed,
+    Signature,
+    Step,
+)
+from watcher.events import (
+    Closed,
+    Conflict,
+    Corrupt,
+    Deferred,
+    Event,
+    Failed,
+    Opened,
+    Reopened,
+    Rotated,
+    name_of,
+)
+
+
+class Files(Struct, frozen=True):
+    """Which artefacts of one day are on disk. A None is a file that is not there."""
+
+    database: Signature | None = None
+    wal: Signature | None = None
+    compressed: Signature | None = None
+    backup: Signature | None = None
+    backup_compressed: Signature | None = None
+    retired: bool = False
+    """An original whose removal was interrupted: still under its retired name."""
+    anomaly: str = ""
+    """Why the name cannot be a database at all: a directory, a link that leaves the root, ..."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether the root holds this day in any form."""
+        return self.database is not None or self.compressed is not None or self.retired
+
+    @property
+    def evidence(self) -> str:
+        """A short digest of all of the above: unchanged as long as nobody changes a file."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
+
+
+class Facts(Struct, frozen=True, omit_defaults=True):
+    """What the journal knows of a database, or of a stream (`rotated` only)."""
+
+    created: Created | None = None
+    opened: bool = False
+    closed: Closed | None = None
+    sealed: Sealed | None = None
+    previous: Sealed | None = None
+    """The seal that a late tick broke."""
+    backed_up: BackedUp | None = None
+    compressed: Compressed | None = None
+    deferred: Deferred | None = None
+    corrupt: Corrupt | None = None
+    conflict: Conflict | None = None
+    failed: dict[str, Failed] = {}
+    rotated: Rotated | None = None
+    times: dict[str, datetime] = {}
+    """When each kind of event last happened to this database."""
+
+
+class Database(Struct, frozen=True):
+    """One stream's day: everything that the planner may look at."""
+
+    key: str
+    stream: str
+    day: date
+    paths: Paths
+    files: Files = Files()
+    facts: Facts = Facts()
+    touched_at: datetime | None = None
+    """When a file event last named it."""
+    held: bool | None = None
+    """Whether somebody has it open for writing; None: not probed since it was touched."""
+    attempted_at: datetime | None = None
+    """When sealing was last tried while somebody held it."""
+    running: Step | None = None
+
+
+def fold(facts: Facts, event: Event, at: datetime) -> Facts:
+    """The facts after one more event. Pure."""
+    facts = replace(facts, times={**facts.times, name_of(event): at})
+    match event:
+        case Created():
+            return _succeeded(replace(facts, created=event), Step.CREATE)
+        case Opened():
+            return replace(facts, opened=True)
+        case Closed():
+            return replace(facts, opened=False, closed=event)
+        case Sealed():
+            facts = replace(facts, sealed=event, deferred=None, corrupt=None, conflict=None)
+            return _succeeded(facts, Step.SEAL)
+        case Reopened():
+            return replace(facts, sealed=None, previous=facts.sealed or facts.previous)
+        case BackedUp():
+            return _succeeded(replace(facts, backed_up=event), Step.BACKUP)
+        case Compressed():
+            return _succeeded(replace(facts, compressed=event, conflict=None), Step.COMPRESS)
+        case Rotated():
+            return replace(facts, rotated=event)
+        case _:
+            return _setback(facts, event)
+
+
+def _succeeded(facts: Facts, step: Step) -> Facts:
+    return replace(facts, failed={k: v for k, v in facts.failed.items() if k != step})
+
+
+def _setback(facts: Facts, event: Event) -> Facts:
+    match event:
+        case Deferred():
+            return replace(facts, deferred=event)
+        case Corrupt():
+            return replace(facts, corrupt=event)
+        case Conflict():
+            return replace(facts, conflict=event)
+        case Failed():
+            return replace(facts, failed={**facts.failed, event.step: event})
+        case _:
+            return facts

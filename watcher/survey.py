@@ -1,0 +1,63 @@
+"""A look at everything from outside the daemon: what `tickward plan` and `tickward status` show.
+
+It only reads, works with the daemon running or not, and decides nothing: the planner is the daemon's own.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from handlers.holders import held_for_writing
+from watcher.config import Settings
+from watcher.inventory import Inventory
+from watcher.journal import Journal
+from watcher.lock import Lock
+from watcher.paths import journal_file
+from watcher.plan import Plan, plan, wanted
+from watcher.state import Database, Facts
+
+
+class Survey(Struct, frozen=True):
+    """What is there, what is known, and what the planner makes of it."""
+
+    plan: Plan
+    databases: dict[str, Database]
+    streams: dict[str, Facts]
+    daemon_pid: int | None
+    head: int
+    """Sequence number of the newest event."""
+
+
+def survey(settings: Settings, now: datetime) -> Survey:
+    """Look at the tree and the journal, and plan for ``now``."""
+    data = settings.data
+    real = {key: os.path.realpath(getattr(data, key)) for key in ("root", "backup", "state")}
+    settings = replace(settings, data=replace(data, **real))
+    facts, head = _recorded(settings)
+    inventory = Inventory(settings.data, lambda path: held_for_writing(Path(path)))
+    inventory.add_known({key: known for key, known in facts.items() if "/" in key})
+    inventory.scan()
+    for stream, day in wanted(settings, now):
+        inventory.add(stream, day)
+    inventory.probe_settled(now, settings.watch.settle_seconds)
+    databases = inventory.databases()
+    return Survey(
+        plan=plan(databases, settings, now),
+        databases={database.key: database for database in databases},
+        streams={key: known for key, known in facts.items() if "/" not in key},
+        daemon_pid=Lock(Path(settings.data.state)).holder(),
+        head=head,
+    )
+
+
+def _recorded(settings: Settings) -> tuple[dict[str, Facts], int]:
+    journal = Journal.open_for_reading(journal_file(settings.data))
+    if journal is None:
+        return {}, 0
+    with journal:
+        return journal.all_facts(), journal.head()

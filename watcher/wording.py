@@ -1,0 +1,57 @@
+"""How events and plans read for people: one line each, the same in logs and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+_TELLING = (
+    "current",
+    "previous",
+    "cause",
+    "ticks",
+    "size_bytes",
+    "compressed_bytes",
+    "live",
+    "wal_bytes",
+    "holders",
+    "reason",
+    "step",
+    "error",
+    "attempt",
+    "next_try",
+    "problems",
+    "hint",
+)
+"""What of an event's data matters to a person, in this order."""
+
+
+def event_line(sequence: int, event: str, subject: str, data: Mapping[str, Any]) -> str:
+    """``#17 sealed ticks/2026-01-20 ticks=46538 size_bytes=10485760``."""
+    details = (f"{name}={_short(data[name])}" for name in _TELLING if data.get(name))
+    subject = "" if subject == "-" else subject
+    return " ".join(part for part in (f"#{sequence}", event, subject, *details) if part)
+
+
+def moment(time: datetime | None) -> str:
+    """``2026-01-25 02:00 UTC``; a dash for no time at all."""
+    return "-" if time is None else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def size(number: float) -> str:
+    """Bytes with the unit that leaves three figures: ``6.91 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}" if unit != "B" else f"{int(number)} B"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = ", ".join(f"{item.get('name')} (pid {item.get('pid')})" for item in value)
+    elif isinstance(value, list):
+        value = "; ".join(map(str, value))
+    text = str(value)
+    return f'"{text}"' if " " in text else text
