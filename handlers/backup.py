@@ -89,7 +89,8 @@ def _backup_sealed(job: Job) -> BackedUp:
 def _backup_live(job: Job) -> BackedUp:
     source, target = Path(job.paths.database), Path(job.paths.backup)
     require_own_wal(source, database.read_header(source))
-    _prepare(target, _size_with_wal(source))
+    wal = signature_of(sidecar(source, "-wal"))  # before the copy: what comes later is seen as new
+    _prepare(target, source.lstat().st_size + (wal.size_bytes if wal else 0))
     with temporary(target) as temp:
         try:
             database.copy_live(source, temp)
@@ -102,7 +103,7 @@ def _backup_live(job: Job) -> BackedUp:
         _require_no_more_ticks(job, target, ticks.ticks)
         size = temp.stat().st_size
         publish_over(temp, target)
-    return BackedUp(str(target), digest, size, ticks.ticks, live=True)
+    return BackedUp(str(target), digest, size, ticks.ticks, live=True, wal=wal)
 
 
 def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
@@ -122,8 +123,3 @@ def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
 def _prepare(target: Path, size_bytes: int) -> None:
     make_directories(target.parent)
     require_space(target.parent, size_bytes)
-
-
-def _size_with_wal(source: Path) -> int:
-    wal = signature_of(sidecar(source, "-wal"))
-    return source.lstat().st_size + (wal.size_bytes if wal else 0)

@@ -548,7 +548,7 @@ def kernel_refusing(
         if refused(path):
             ctypes.set_errno(number)
             return -1
-        return real(descriptor, path, mask)  # type: ignore[arg-type]
+        return real(descriptor, path, mask)
 
     with monkeypatch.context() as patch:
         patch.setattr(inotify_c, "inotify_add_watch", add_watch)

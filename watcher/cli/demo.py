@@ -1,4 +1,35 @@
-"""``tickward demo``"""
+"""``tickward demo``: see it work, in a temporary folder."""
+
 from __future__ import annotations
-def demo() -> None:
-    """Two weeks in a minute."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from watcher.errors import ConfigError
+
+
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=400, help="How many days are written.")] = 14,
+    seconds_a_day: Annotated[float, typer.Option(min=0.5, help="Real seconds for each day.")] = 4.0,
+    keep: Annotated[
+        Path | None, typer.Option(help="A new folder to do it in, and to keep afterwards.")
+    ] = None,
+) -> None:
+    """Run the real daemon beside a real writer, two weeks in a minute, and prove that no tick was lost.
+
+    Exit status 0 only if every tick that was written is readable and every checksum holds.
+    """
+    from tempfile import TemporaryDirectory
+
+    from watcher.demo.show import show
+
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(f"--keep {keep}: {error.strerror}; name a folder that is not there yet") from None
+        raise typer.Exit(show(keep.resolve(), days, seconds_a_day))
+    with TemporaryDirectory(prefix="tickward-demo-") as folder:
+        raise typer.Exit(show(Path(folder).resolve(), days, seconds_a_day))

@@ -71,8 +71,8 @@ def _parser() -> ArgumentParser:
 
     add = parser.add_argument_group("when a day ends").add_argument
     add("--rotate-on", choices=("clock", "event"), default="clock", help="%(default)s")
-    add("--events", metavar="ENDPOINT", help="where events are published: tcp://127.0.0.1:5556")
-    add("--topic", default="rotated/", metavar="PREFIX", help="%(default)s")
+    add("--events", metavar="ENDPOINT", help="where they are published, tcp://HOST:PORT")
+    add("--topic", default="rotated/ticks/", metavar="PREFIX", help="of those; %(default)s")
     add(
         "--grace",
         type=_positive,

@@ -17,6 +17,7 @@ prints one JSON object a line (and appends the last two kinds, without "event", 
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -40,7 +41,7 @@ from watcher.demo.ticks import Tick, from_csv, realistic
 
 EVERY_DAY = sys.maxsize
 SLICE_SECONDS = 0.05
-"""The longest sleep: a signal waits no longer than this, and a batch, to be noticed."""
+"""The longest sleep: a signal is noticed after this at the latest, or after the batch."""
 
 
 class Writer:
@@ -51,7 +52,7 @@ class Writer:
         self._clock = clock
         self._rotation = rotation
         self._replay = options.csv is not None
-        self._started = time.monotonic()
+        self._last_moment = time.monotonic() + (options.seconds or math.inf)
         self._start = max(clock.now(), options.clock_start or clock.now())
         self._until = _end(options, self._start)
         self._source = _source(options, self._start, self._until)
@@ -108,8 +109,7 @@ class Writer:
         return False
 
     def _is_over(self, now: datetime, caught_up: bool) -> bool:
-        seconds = self._options.seconds
-        if self._stopping or (seconds and time.monotonic() - self._started >= seconds):
+        if self._stopping or time.monotonic() >= self._last_moment:
             return True
         # Not before the time is up, even if no more ticks will come: the day is still the writer's.
         return caught_up and self._next is None and (self._until is None or now >= self._until)
@@ -175,7 +175,7 @@ class Writer:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         turn = min(midnight, self._until) if self._until else midnight
         seconds = min(self._options.commit_every, self._clock.real_seconds(turn))
-        end = time.monotonic() + seconds
+        end = min(time.monotonic() + seconds, self._last_moment)
         while not self._stopping and (left := end - time.monotonic()) > 0:
             if self._rotation.wait(min(left, SLICE_SECONDS)):
                 return

@@ -1,0 +1,262 @@
+"""Sealing: whose turn it is, what is checked, and that nothing is changed before it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from handlers.contract import Holder, Step, Trouble
+
+WRITER = """
+connection = connect(sys.argv[1])
+count = int(sys.argv[2])
+for i in range(count):
+    run(connection, "INSERT INTO ticks (symbol, timestamp) VALUES ('X', ?)", (5000 + i,))
+say(); wait(); connection.close()
+"""
+
+READER = """
+connection = connect(sys.argv[1], apsw.SQLITE_OPEN_READONLY)
+run(connection, "SELECT count(*) FROM ticks")
+say(); wait(); connection.close()
+"""
+
+HOT_JOURNAL = """
+connection = connect(sys.argv[1])
+run(connection, "PRAGMA journal_mode = DELETE")
+run(connection, "PRAGMA cache_size = 1")
+run(connection, "BEGIN IMMEDIATE")
+run(connection, "UPDATE ticks SET bid = -1")
+run(connection, "DELETE FROM ticks WHERE id % 2")
+connection.cache_flush()
+say(); wait()
+"""
+
+
+@pytest.fixture
+def open_day(day: Any) -> Any:
+    day.create()
+    day.fill(300)
+    return day
+
+
+def rows(path: Path) -> int:
+    connection = apsw.Connection(f"file:{path}?immutable=1", flags=0x41)
+    count: int = connection.execute("SELECT count(*) FROM ticks").get
+    connection.close()
+    return count
+
+
+def test_a_sealed_day_is_one_file_and_its_facts_are_right(open_day: Any) -> None:
+    sealed = open_day.seal()
+    assert list(open_day.files()) == ["db/2026/01/ticks_2026-01-20.db"]
+    assert sealed.sha256 == open_day.files()["db/2026/01/ticks_2026-01-20.db"]
+    assert (sealed.ticks, sealed.symbols) == (300, 5)
+    assert (sealed.first_tick_ms, sealed.last_tick_ms) == (1768867200000, 1768867200299)
+    status = open_day.database.stat()
+    assert sealed.size_bytes == sealed.signature.size_bytes == status.st_size
+    assert (sealed.signature.mtime_ns, sealed.signature.inode) == (status.st_mtime_ns, status.st_ino)
+    assert sealed.sqlite_version == apsw.SQLITE_VERSION_NUMBER
+
+
+def test_sealing_twice_changes_nothing(open_day: Any) -> None:
+    assert open_day.seal() == open_day.seal()
+
+
+def test_every_committed_tick_of_a_killed_writer_is_in_the_sealed_file(
+    open_day: Any, child: Callable[..., Any]
+) -> None:
+    writer = child(WRITER, open_day.database, 200)
+    writer.kill()
+    assert open_day.beside("-wal").stat().st_size > 0
+    assert open_day.seal().ticks == 500
+    assert not open_day.beside("-wal").exists()
+    assert not open_day.beside("-shm").exists()
+    assert rows(open_day.database) == 500
+
+
+def test_an_idle_writer_is_named_and_nothing_changes(
+    open_day: Any, child: Callable[..., Any]
+) -> None:
+    writer = child(WRITER, open_day.database, 10)
+    before = open_day.files()
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.BUSY
+    assert failure.retryable
+    assert [holder.pid for holder in failure.holders] == [writer.pid]
+    assert str(writer.pid) in failure.message
+    assert failure.holders[0].name in failure.message
+    assert open_day.files() == before
+    assert writer.end() == 0
+    assert open_day.seal().ticks == 310
+
+
+def test_an_idle_reader_is_named_and_can_go_on_reading(
+    open_day: Any, child: Callable[..., Any]
+) -> None:
+    child(WRITER, open_day.database, 10).kill()
+    reader = child(READER, open_day.database)
+    wal, database = (open_day.beside("-wal").read_bytes(), open_day.database.read_bytes())
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.BUSY
+    assert [holder.pid for holder in failure.holders] == [reader.pid]
+    assert open_day.beside("-wal").read_bytes() == wal
+    assert open_day.database.read_bytes() == database
+    open_day.fill(5, first=9000)  # a writer is not kept out either
+    assert reader.end() == 0
+    assert open_day.seal().ticks == 315
+
+
+def test_a_writer_without_any_lock_is_noticed(open_day: Any, child: Callable[..., Any]) -> None:
+    open_day.seal()  # rollback mode: an idle connection holds no lock at all
+    writer = child(WRITER, open_day.database, 1)
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.BUSY
+    assert Holder(writer.pid, failure.holders[0].name) in failure.holders
+
+
+def test_a_damaged_page_is_found_and_nothing_is_touched(
+    open_day: Any, child: Callable[..., Any], flip: Callable[..., None]
+) -> None:
+    child(WRITER, open_day.database, 10).kill()
+    with open_day.database.open("r+b") as file:
+        file.seek(4096 * 2)  # the header of a b-tree page
+        file.write(b"\xff" * 64)
+    names = ("", "-wal")
+    before = [open_day.beside(name).read_bytes() for name in names]
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.CORRUPT
+    assert not failure.retryable
+    assert failure.problems
+    assert [open_day.beside(name).read_bytes() for name in names] == before
+
+
+def test_damage_without_a_wal_leaves_nothing_behind(open_day: Any) -> None:
+    with open_day.database.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 64)
+    before = open_day.files()
+    assert open_day.failed(Step.SEAL).trouble is Trouble.CORRUPT
+    assert open_day.files() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3", b"#!/bin/sh\n" * 200])
+def test_what_is_no_database_is_refused_and_kept(day: Any, content: bytes) -> None:
+    day.database.parent.mkdir(parents=True)
+    day.database.write_bytes(content)
+    day.beside("-wal").write_bytes(b"perhaps the only copy")
+    before = day.files()
+    failure = day.failed(Step.SEAL)
+    assert (failure.trouble, failure.retryable) == (Trouble.FAILED, False)
+    assert failure.hint
+    assert day.files() == before
+
+
+def test_a_symbolic_link_is_refused(open_day: Any) -> None:
+    elsewhere = open_day.root / "elsewhere.db"
+    open_day.database.rename(elsewhere)
+    open_day.database.symlink_to(elsewhere)
+    assert not open_day.failed(Step.SEAL).retryable
+
+
+def test_a_hot_rollback_journal_is_rolled_back(open_day: Any, child: Callable[..., Any]) -> None:
+    child(HOT_JOURNAL, open_day.database).kill()
+    assert open_day.beside("-journal").stat().st_size > 0
+    assert open_day.seal().ticks == 300
+    assert list(open_day.files()) == ["db/2026/01/ticks_2026-01-20.db"]
+
+
+def test_a_persistent_journal_is_tidied_away(open_day: Any) -> None:
+    connection = apsw.Connection(str(open_day.database))
+    connection.pragma("journal_mode", "delete")
+    connection.pragma("journal_mode", "persist")
+    connection.execute("DELETE FROM ticks WHERE id = 1")
+    connection.close()
+    assert open_day.beside("-journal").stat().st_size > 0
+    assert open_day.seal().ticks == 299
+    assert list(open_day.files()) == ["db/2026/01/ticks_2026-01-20.db"]
+
+
+def test_a_stray_shm_is_tidied_away(open_day: Any) -> None:
+    open_day.beside("-shm").write_bytes(bytes(32768))
+    assert open_day.seal().ticks == 300
+    assert list(open_day.files()) == ["db/2026/01/ticks_2026-01-20.db"]
+
+
+def test_a_wal_that_belongs_to_another_file_is_not_replayed(
+    open_day: Any, child: Callable[..., Any]
+) -> None:
+    open_day.seal()
+    restored = open_day.database.read_bytes()
+    connection = apsw.Connection(str(open_day.database))
+    connection.pragma("journal_mode", "wal")
+    connection.close()
+    child(WRITER, open_day.database, 10).kill()
+    open_day.database.write_bytes(restored)
+    before = open_day.files()
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.CONFLICT
+    assert open_day.files() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM ticks WHERE id = 50",
+        "UPDATE ticks SET timestamp = timestamp + 1 WHERE id = 1",
+        "UPDATE ticks SET timestamp = timestamp - 1 WHERE id = 300",
+        "DROP TABLE ticks",
+    ],
+)
+def test_a_day_that_lost_ticks_is_not_sealed_anew(open_day: Any, change: str) -> None:
+    previous = open_day.seal()
+    connection = apsw.Connection(str(open_day.database))
+    connection.execute(change)
+    connection.close()
+    before = open_day.files()
+    failure = open_day.failed(Step.SEAL, previous=previous)
+    assert failure.trouble is Trouble.CONFLICT
+    assert "lost ticks since it was sealed" in failure.message
+    assert open_day.files() == before
+
+
+def test_a_day_that_grew_is_sealed_anew(open_day: Any) -> None:
+    previous = open_day.seal()
+    open_day.fill(7, first=300)
+    assert open_day.seal(previous=previous).ticks == 307
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("CREATE TABLE ticks (id INTEGER PRIMARY KEY, price REAL)", (2, 0, None, None)),
+        ("CREATE TABLE other (id INTEGER PRIMARY KEY)", (0, 0, None, None)),
+    ],
+)
+def test_a_foreign_schema_is_sealed_with_what_can_be_known(
+    day: Any, table: str, expected: tuple[object, ...]
+) -> None:
+    day.database.parent.mkdir(parents=True)
+    connection = apsw.Connection(str(day.database))
+    connection.execute(table)
+    name = table.split()[2]
+    connection.execute(f"INSERT INTO {name} (id) VALUES (1), (2)")
+    connection.close()
+    sealed = day.seal()
+    found = (sealed.ticks, sealed.symbols, sealed.first_tick_ms, sealed.last_tick_ms)
+    assert found == expected
+
+
+def test_a_write_during_hashing_is_noticed(open_day: Any, monkeypatch: Any) -> None:
+    def write_meanwhile(path: Path, *, cold: bool) -> str:
+        open_day.fill(1, first=900)
+        return ""
+
+    monkeypatch.setattr("handlers.seal.sha256_of", write_meanwhile)
+    failure = open_day.failed(Step.SEAL)
+    assert failure.trouble is Trouble.CHANGED
+    assert failure.retryable
