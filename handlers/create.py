@@ -13,7 +13,7 @@ import apsw
 from handlers import database
 from handlers.contract import Created, Job, StepError, Trouble
 from handlers.files import (
-    RESERVE_BYTES,
+    CHUNK_BYTES,
     make_directories,
     publish_new,
     require_space,
@@ -32,7 +32,7 @@ def create(job: Job) -> Created | None:
         return None
     schema = _schema(job)
     make_directories(path.parent)
-    require_space(path.parent, RESERVE_BYTES)
+    require_space(path.parent, CHUNK_BYTES)
     with temporary(path) as temp:
         _build(temp, schema, job.options.schema)
         _require_no_remains(path)

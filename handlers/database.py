@@ -19,7 +19,7 @@ from urllib.parse import quote
 import apsw
 
 from handlers.contract import Sealed, StepError, Trouble
-from handlers.files import SYNC_BYTES, share_owner
+from handlers.files import SYNC_BYTES, open_source, share_owner
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -63,7 +63,7 @@ def read_header(path: Path) -> Header:
     """
     if not stat.S_ISREG(path.lstat().st_mode):
         raise _not_a_database(path, "it is not a regular file")
-    with path.open("rb", buffering=0) as file:
+    with open_source(path) as file:
         raw = file.read(_HEADER_BYTES)
     if not raw:
         raise _not_a_database(path, "it is empty")

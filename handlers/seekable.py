@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -58,9 +59,7 @@ class Written(NamedTuple):
     compressed_bytes: int
 
 
-def compress_file(
-    source: Path, temp: Path, *, level: int, frame_bytes: int, threads: int = 1
-) -> Written:
+def compress_file(source: Path, temp: Path, *, level: int, frame_bytes: int, threads: int = 1) -> Written:
     """Compress ``source`` into the new file ``temp``, durable on return.
 
     Memory: a few frames a thread, whatever the size of the file.
@@ -118,9 +117,7 @@ def read_back(path: Path) -> Written:
         source = _HashingReader(file)
         try:
             unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_FRAME_BYTES)
-            reader = unpacker.stream_reader(
-                cast(BinaryIO, source), read_across_frames=True, closefd=False
-            )
+            reader = unpacker.stream_reader(cast(BinaryIO, source), read_across_frames=True, closefd=False)
             while chunk := reader.read(CHUNK_BYTES):
                 content.update(chunk)
                 size += len(chunk)
@@ -159,12 +156,12 @@ def read_table(path: Path) -> tuple[Frame, ...]:
 
 def require_right_table(path: Path) -> None:
     """SeekableError unless the table names exactly the frames that are in the file."""
-    listed = [(frame.offset, frame.compressed_bytes) for frame in read_table(path)]
-    if listed != [(offset, size) for offset, size, skippable in _walk(path) if not skippable]:
+    listed = [(each.offset, each.compressed_bytes, each.content_bytes) for each in read_table(path)]
+    if listed != [found for found in _walk(path) if found[2] is not None]:
         raise SeekableError(f"{path}: its seek table does not match its frames")
 
 
-def _hashed_blocks(reader: BinaryIO, size: int, digest: hashlib._Hash) -> Iterator[bytes]:
+def _hashed_blocks(reader: FileIO, size: int, digest: hashlib._Hash) -> Iterator[bytes]:
     while block := _up_to(reader, size):
         digest.update(block)
         yield block
@@ -221,31 +218,32 @@ def _require_whole_frames(path: Path) -> None:
         pass
 
 
-def _walk(path: Path) -> Iterator[tuple[int, int, bool]]:
-    """(offset, size, skippable) of every frame; SeekableError unless the last ends the file.
+def _walk(path: Path) -> Iterator[tuple[int, int, int | None]]:
+    """(offset, size, content size) of every frame; no content size: decompression skips it.
 
-    The library's streaming reader takes a truncated file for a shorter one, so the structure is
-    checked here, from the headers of frames and blocks alone.
+    SeekableError unless the last frame ends the file. The library's streaming reader takes a
+    truncated file for a shorter one, so the structure is checked here, from the headers of frames
+    and blocks alone.
     """
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open_source(path) as file:
         end = file.seek(0, 2)
         offset = 0
         while offset < end:
             file.seek(offset)
-            size, skippable = _measure(file, path)
+            size, content = _measure(file, path)
             if offset + size > end:
                 raise SeekableError(f"{path} is truncated")
-            yield offset, size, skippable
+            yield offset, size, content
             offset += size
 
 
-def _measure(file: BinaryIO, path: Path) -> tuple[int, bool]:
-    """The size of the frame that begins here, and whether decompression skips it."""
+def _measure(file: FileIO, path: Path) -> tuple[int, int | None]:
+    """The size of the frame that begins here, and of its content as far as its header tells."""
     begin = file.tell()
     head = file.read(18)  # the longest header of a zstd frame
     magic = int.from_bytes(head[:4], "little")
     if magic in _SKIPPABLE_MAGICS and len(head) >= _FRAME_HEADER.size:
-        return _FRAME_HEADER.size + _FRAME_HEADER.unpack_from(head)[1], True
+        return _FRAME_HEADER.size + _FRAME_HEADER.unpack_from(head)[1], None
     if magic != _ZSTD_MAGIC:
         raise SeekableError(f"{path}: no frame begins at byte {begin}")
     try:
@@ -258,13 +256,13 @@ def _measure(file: BinaryIO, path: Path) -> tuple[int, bool]:
         block = int.from_bytes(_exactly(file, 3), "little")
         last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
         file.seek(1 if kind == 1 else size, 1)  # kind 1 is one byte, repeated
-    return file.tell() - begin + (4 if header.has_checksum else 0), False
+    return file.tell() - begin + (4 if header.has_checksum else 0), header.content_size
 
 
 class _HashingReader:
     """A file that remembers what was read from it, so that one reading gives both digests."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._file = file
         self.digest = hashlib.sha256()
         self.size_bytes = 0
@@ -276,7 +274,7 @@ class _HashingReader:
         return data
 
 
-def _up_to(file: BinaryIO, size: int) -> bytes:
+def _up_to(file: FileIO, size: int) -> bytes:
     """``size`` bytes unless the file ends: an unbuffered read may give less at any time."""
     parts = []
     while size > 0 and (part := file.read(min(size, CHUNK_BYTES * 8))):
@@ -285,7 +283,7 @@ def _up_to(file: BinaryIO, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
+def _exactly(file: FileIO, size: int) -> bytes:
     data = _up_to(file, size)
     if len(data) != size:
         raise SeekableError(f"truncated: {size} bytes expected, {len(data)} there")

@@ -9,61 +9,72 @@ are meant from the directory of the configuration file, or from the working dire
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from watcher import endpoint as addresses
 from watcher import schedule
 from watcher.errors import ConfigError
 from watcher.pattern import Pattern
 
 PREFIX = "TICKWARD_"
 DEFAULT_FILE = "config.toml"
+_STREAM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+# Bounded, because TOML has an `inf` and no clock has so many seconds.
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
+UnixSeconds = Annotated[float, Meta(ge=0, le=1e11)]
+Text = Annotated[str, Meta(min_length=1)]
 Days = Annotated[int, Meta(ge=0, le=36500)]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """One table of the configuration file."""
+    """One table of the configuration file.
+
+    What a type cannot say is checked in `__post_init__`, which raises `ValueError` with a sentence that
+    begins with the key.
+    """
 
 
 class Stream(Section, frozen=True):
-    pattern: str
+    pattern: str = "{year}/{month}/ticks_{date}.db"
     schema: str = ""
-    table: str = "ticks"
+    table: Text = "ticks"
 
     def __post_init__(self) -> None:
         Pattern(self.pattern)
 
 
-_TICKS = Stream(pattern="{year}/{month}/ticks_{date}.db")
-
-
 class Data(Section, frozen=True):
-    root: str = "data/ticks/db"
-    backup: str = "data/ticks/backup"
-    state: str = "data/ticks/state"
+    root: Text = "data/ticks/db"
+    backup: Text = "data/ticks/backup"
+    state: Text = "data/ticks/state"
     create_root: bool = True
-    streams: dict[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$")], Stream] = (
-        msgspec.field(default_factory=lambda: {"ticks": _TICKS})
-    )
+    streams: dict[str, Stream] = msgspec.field(default_factory=lambda: {"ticks": Stream()})
 
     def __post_init__(self) -> None:
         if not self.streams:
-            raise ValueError("streams is empty: name at least one, as [data.streams.ticks]")
+            raise ValueError("streams: name at least one, as [data.streams.ticks]")
+        if unfit := [name for name in self.streams if not _STREAM_NAME.fullmatch(name)]:
+            raise ValueError(f"streams: the name {unfit[0]!r} must be of a-z, 0-9, _ and -")
         patterns = [(name, Pattern(stream.pattern)) for name, stream in self.streams.items()]
         for index, (name, pattern) in enumerate(patterns):
             for other_name, other in patterns[:index]:
                 if pattern.overlaps(other):
                     raise ValueError(
-                        f"the patterns of streams {other_name!r} and {name!r} overlap: "
+                        f"streams: the patterns of {other_name!r} and {name!r} overlap: "
                         "a file would belong to both"
                     )
 
@@ -93,7 +104,7 @@ class Ageing(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if problem := schedule.problem_with(self.schedule):
-            raise ValueError(problem)
+            raise ValueError(f"schedule: {problem}")
 
 
 class Backup(Ageing, frozen=True):
@@ -122,21 +133,31 @@ class Events(Section, frozen=True):
     heartbeat_seconds: Positive = 2.0
 
     def __post_init__(self) -> None:
-        for endpoint in (self.publish, self.replay):
-            if problem := _endpoint_problem(endpoint):
-                raise ValueError(problem)
+        for key, endpoint in (("publish", self.publish), ("replay", self.replay)):
+            if problem := addresses.problem_with(endpoint):
+                raise ValueError(f"{key}: {problem}")
+        if self.publish == self.replay:
+            raise ValueError(f"replay: {self.replay!r} is the address of events.publish already")
 
 
 class Log(Section, frozen=True):
     file: str = "logs/tickward.jsonl"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    keep_days: Annotated[int, Meta(ge=1)] = 30
+    keep_days: Annotated[int, Meta(ge=1, le=36500)] = 30
 
 
 class ClockSettings(Section, frozen=True):
     scale: Positive = 1.0
     start: str = ""
-    origin: NotNegative = 0.0
+    origin: UnixSeconds = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.start and self.scale == 1.0:
+            return  # the machine's clock
+        try:
+            datetime.fromisoformat(self.start)
+        except ValueError:
+            raise ValueError(f"start: {self.start!r} is not a time such as 2026-01-20T00:00:00") from None
 
 
 class Settings(Section, frozen=True):
@@ -170,16 +191,10 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
         environment: where ``TICKWARD_SECTION__KEY`` is looked up; None is the process's own.
     """
     source = file if file is not None else Path(DEFAULT_FILE)
-    table: dict[str, Any] = {}
-    name = "the defaults"
-    if file is not None or source.exists():
-        table, name = _read(source), str(source)
-    variables = _variables(os.environ if environment is None else environment)
-    for path, value, _ in variables:
-        _put(table, path, value)
-    settings = _convert(table, name, variables)
-    base = source.resolve().parent if name == str(source) else Path.cwd()
-    return _absolute(settings, base)
+    exists = file is not None or source.exists()
+    table, name = (_read(source), str(source)) if exists else ({}, "the defaults")
+    settings = _convert(table, name, _variables(os.environ if environment is None else environment))
+    return _absolute(settings, source.parent if exists else Path())
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -188,7 +203,7 @@ def _read(file: Path) -> dict[str, Any]:
             return tomllib.load(stream)
     except FileNotFoundError:
         raise ConfigError(
-            f"{file} does not exist; `tickward config init` writes one with every default"
+            f"{file} does not exist; `tickward config init {file}` writes one with every default"
         ) from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None
@@ -202,6 +217,8 @@ def _variables(environment: Mapping[str, str]) -> list[Variable]:
     for name in sorted(environment):
         if name.startswith(PREFIX):
             path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+            if "" in path:
+                raise ConfigError(f"{name}: is not of the form {PREFIX}SECTION__KEY")
             found.append((path, _literal(environment[name]), name))
     return found
 
@@ -225,50 +242,86 @@ def _put(table: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def _convert(table: dict[str, Any], name: str, variables: list[Variable]) -> Settings:
+    merged = _merged(table, variables)
+    if (problem := _problem_with(merged)) is None:
+        return msgspec.convert(merged, Settings)
+    # To blame are the variables without which the complaint would be another; if there are none, the file.
+    blamed = [
+        each[2]
+        for each in variables
+        if _problem_with(_merged(table, [other for other in variables if other is not each])) != problem
+    ]
+    raise ConfigError(f"{', '.join(blamed) or name}: {problem}")
+
+
+def _merged(table: dict[str, Any], variables: list[Variable]) -> dict[str, Any]:
+    merged = copy.deepcopy(table)
+    for path, value, _ in variables:
+        _put(merged, path, value)
+    return merged
+
+
+def _problem_with(table: dict[str, Any]) -> str | None:
     try:
-        return msgspec.convert(table, Settings, strict=True)
+        msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `")
         key = place.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
-        unknown = message.partition("unknown field `")[2].rstrip("`")
-        full = ".".join(part for part in (key, unknown) if part)
-        blame = next(
-            (v for path, _, v in variables if full and ".".join(path).startswith(full)), name
-        )
-        what = "is not a known key" if unknown else message
-        raise ConfigError(f"{blame}: {full}: {what}" if full else f"{blame}: {what}") from None
-
-
-def _endpoint_problem(endpoint: str) -> str | None:
-    if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
-        return None
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    if not endpoint.startswith("tcp://") or not (port.isdigit() and int(port) < 65536):
-        return f"{endpoint!r} is not an address such as tcp://127.0.0.1:5556 or ipc:///run/x.sock"
-    if host not in ("localhost", "[::1]") and not host.startswith("127."):
-        return f"{endpoint!r} is not a loopback address: events would be readable by the network"
+        _, unknown, field = message.rstrip("`").partition("unknown field `")
+        if unknown:
+            return f"{'.'.join(filter(None, (key, field)))}: is not a known key"
+        if message[0].islower():  # a sentence of our own: it begins with the key within its section
+            return ".".join(filter(None, (key, message)))
+        return f"{key}: {message}"
     return None
 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
-    def below(path: str) -> str:
-        return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (keeps symlinks)
-
+    """Every path made absolute, and free of what no path can be."""
+    data, events, log = settings.data, settings.events, settings.log
     streams = {
-        name: msgspec.structs.replace(s, schema=below(s.schema)) if s.schema else s
-        for name, s in settings.data.streams.items()
+        name: replace(stream, schema=_below(base, f"data.streams.{name}.schema", stream.schema))
+        for name, stream in data.streams.items()
     }
-    data = msgspec.structs.replace(
-        settings.data,
-        root=below(settings.data.root),
-        backup=below(settings.data.backup),
-        state=below(settings.data.state),
-        streams=streams,
+    tops = {key: _below(base, f"data.{key}", getattr(data, key)) for key in ("root", "backup", "state")}
+    _require_apart(tops)
+    return replace(
+        settings,
+        data=replace(data, **tops, streams=streams),
+        events=replace(
+            events,
+            publish=_endpoint(base, "events.publish", events.publish),
+            replay=_endpoint(base, "events.replay", events.replay),
+        ),
+        log=replace(log, file=_below(base, "log.file", log.file)),
     )
-    for key, path in (("data.backup", data.backup), ("data.state", data.state)):
-        if Path(path).is_relative_to(data.root) or Path(data.root).is_relative_to(path):
-            raise ConfigError(f"{key} ({path}) and data.root ({data.root}) must not contain each other")
-    log = settings.log
-    if log.file:
-        log = msgspec.structs.replace(log, file=below(log.file))
-    return msgspec.structs.replace(settings, data=data, log=log)
+
+
+def _below(base: Path, key: str, path: str) -> str:
+    if not path:
+        return ""
+    # Control characters, and surrogates (bytes that are not UTF-8): no event could name such a file.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        raise ConfigError(f"{key}: {path!r} has characters that no path should have; name another")
+    try:
+        return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (keeps symlinks)
+    except RuntimeError:
+        raise ConfigError(f"{key}: {path!r} names the home directory of nobody on this machine") from None
+
+
+def _endpoint(base: Path, key: str, endpoint: str) -> str:
+    try:
+        return addresses.absolute(endpoint, lambda path: _below(base, key, path))
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _require_apart(tops: Mapping[str, str]) -> None:
+    # By their real paths: a backup that is a link to the root is no second copy.
+    root = Path(os.path.realpath(tops["root"]))
+    for key in ("backup", "state"):
+        other = Path(os.path.realpath(tops[key]))
+        if other.is_relative_to(root) or root.is_relative_to(other):
+            raise ConfigError(
+                f"data.{key} ({tops[key]}) and data.root ({tops['root']}) must not contain each other"
+            )

@@ -202,9 +202,7 @@ class FileSystem:
             self._retire()
             self._ask_rescan()
         self._swap_at = self._monotonic() + RETRY_SECONDS
-        return self._once(
-            "root", f"the root {self._given} is gone; nothing is watched until it is back"
-        )
+        return self._once("root", f"the root {self._given} is gone; nothing is watched until it is back")
 
     def _trouble(self, identity: tuple[int, int]) -> str | None:
         """Why a fresh observer is needed, or None."""
@@ -388,12 +386,14 @@ class _Observation(FileSystemEventHandler):
             with contextlib.suppress(Exception):
                 self._wake()
 
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """What has to live for events to arrive. The observer's own is not enough."""
+        observer, reader = self._observer, self._reader
+        return [observer, *observer.emitters, *([reader] if reader else [])] if observer else []
+
     def dead_thread(self) -> str | None:
-        observer = self._observer
-        if observer is None:
-            return None
-        threads = [observer, *observer.emitters, *([self._reader] if self._reader else [])]
-        dead = [thread.name for thread in threads if not thread.is_alive()]
+        dead = [thread.name for thread in self.threads if not thread.is_alive()]
         return f"the observer's thread {dead[0]} has ended" if dead else None
 
     @property
@@ -408,11 +408,7 @@ class _Observation(FileSystemEventHandler):
         if not reader or not directories or reader.watches >= directories:
             return ""
         sentence = f"{reader.watches} of {directories} directories in {self._root} are watched"
-        return (
-            f"{sentence} ({reader.refused}); {_hint_for(reader.refused)}"
-            if reader.refused
-            else sentence
-        )
+        return f"{sentence} ({reader.refused}); {_hint_for(reader.refused)}" if reader.refused else sentence
 
     @property
     def _reader(self) -> FailFastInotify | None:
@@ -472,9 +468,7 @@ class _Inbox:
             self._rescan = True
 
 
-def _build_observer(
-    on_failure: Callable[[str], None], polling_seconds: float | None
-) -> BaseObserver:
+def _build_observer(on_failure: Callable[[str], None], polling_seconds: float | None) -> BaseObserver:
     if polling_seconds is not None:
         # PollingObserver stats with os.stat and so would follow symlinks, out of the root or round
         # in circles.
@@ -562,9 +556,7 @@ def _files_below(directories: Iterable[str]) -> Iterator[str]:
 def _topmost(directories: set[str]) -> list[str]:
     """Those that are not below another one of them."""
     return [
-        path
-        for path in directories
-        if not any(str(parent) in directories for parent in Path(path).parents)
+        path for path in directories if not any(str(parent) in directories for parent in Path(path).parents)
     ]
 
 

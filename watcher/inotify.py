@@ -18,7 +18,15 @@ from collections.abc import Callable
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, Watch
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchCallback,
+    WatchDescriptor,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +99,18 @@ class FailFastInotify(InotifyFD):
             try:
                 super().handle_event(event)
             except Exception as error:
-                # For instance a directory that was moved away, made again and removed: the books of
-                # watchdog no longer fit, and in its own run() this would end the thread in silence.
+                # In watchdog's own run() this would end the thread in silence.
                 self._on_failure(f"watchdog lost count of its watches ({error!r})")
+        if event.is_moved_from and event.is_directory:
+            # Its watch goes on under a name that may be given to another directory. After a few of
+            # these there are directories nobody watches, and as many watches as there should be.
+            self._on_failure("a directory was moved")
 
-    def _get_or_create_watch(self, path: bytes, mask: Mask) -> Watch:
+    def _add_callback(
+        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
+    ) -> WatchDescriptor:
         try:
-            watch = super()._get_or_create_watch(path, mask)
+            watch = self._get_or_create_watch(path, mask)
             if watch.wd == -1:  # how watchdog lets "permission denied" pass
                 del self._watch_for_wd[watch.wd]
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -106,7 +119,10 @@ class FailFastInotify(InotifyFD):
                 self.refused = OSError(error.errno, error.strerror, os.fsdecode(path))
                 self.refusals += 1
             raise
-        return watch
+        # Often the same again, of a new directory that was seen twice; watchdog's own method warns
+        # of that on stderr, each time with all its books.
+        watch.callbacks[id_] = callback
+        return watch.wd
 
     def _release_if_closed(self) -> None:
         """Close what `close` left to the reader, when the reader ended before it could."""
@@ -129,8 +145,11 @@ class FailFastEmitter(InotifyEmitter):
         self._on_failure = on_failure
 
     def run(self) -> None:
+        # As in watchdog, without its line in the error log when stopping meets an event.
+        group = self._inotify
         try:
-            super().run()
+            while group and (event := group.read_event()):  # None once it is closed
+                self.build_and_queue_event(event)
         except Exception as error:
             self._on_failure(f"the event emitter ended ({error!r})")
 

@@ -316,8 +316,9 @@ def _decide_seal(database: Database, settings: Settings, now: datetime, moment: 
         return Wait(key, "settling after the last file event", settled, Step.SEAL)
     if database.facts.deferred is not None:
         return _decide_deferred(database, settings, now, moment)
-    if database.held and now < moment + retry:
-        return Wait(key, "its day is over; its writer still has it open", moment + retry, Step.SEAL)
+    patient_until = max(moment, database.facts.times.get("opened", moment)) + retry
+    if database.held and now < patient_until:
+        return Wait(key, "its day is over; its writer still has it open", patient_until, Step.SEAL)
     action = Action(key, Step.SEAL, "its day is over", moment)
     return _unless_failed(database, action, now)
 

@@ -109,7 +109,8 @@ def fold(facts: Facts, event: Event, at: datetime) -> Facts:
         case Closed():
             return replace(facts, opened=False, closed=event)
         case Sealed():
-            facts = replace(facts, sealed=event, deferred=None, corrupt=None, conflict=None)
+            facts = replace(facts, sealed=event, opened=False, deferred=None)
+            facts = replace(facts, corrupt=None, conflict=None)
             return _succeeded(facts, Step.SEAL)
         case Reopened():
             return replace(facts, sealed=None, previous=facts.sealed or facts.previous)

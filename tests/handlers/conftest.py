@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -116,9 +118,7 @@ class Day:
                 backup=str(self.backup),
                 backup_compressed=str(self.backup_compressed),
             ),
-            options=Options(
-                schema=str(schema), level=3, frame_bytes=64 * 1024, quiet_seconds=0.0
-            ),
+            options=Options(schema=str(schema), level=3, frame_bytes=64 * 1024, quiet_seconds=0.0),
         )
 
     def beside(self, suffix: str) -> Path:
@@ -216,3 +216,82 @@ def flip() -> Callable[..., None]:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     return change
+
+
+KILLED = """
+import msgspec, signal
+from handlers import run as run_job
+from handlers.contract import Job
+
+job = msgspec.json.decode(sys.argv[1], type=Job)
+left = int(sys.argv[2])
+
+def guarded(real):
+    def call(*arguments, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+    return call
+
+for name in ("open", "link", "unlink", "rename", "replace", "fsync", "fdatasync", "mkdir"):
+    setattr(os, name, guarded(getattr(os, name)))
+print(type(run_job(job)).__name__)
+"""
+
+
+@pytest.fixture
+def kill_at(child: Callable[..., Child]) -> Callable[[Job, int], bool]:
+    """Do a job in a process that is killed before its nth system call; whether it was."""
+
+    def attempt(job: Job, number: int) -> bool:
+        process = child(KILLED, msgspec.json.encode(job).decode(), number, silent=True).process
+        output, _ = process.communicate()
+        assert output in {"Done\n", ""}, output
+        return output == ""
+
+    return attempt
+
+
+LIMITED = """
+import msgspec, resource
+from handlers import run as run_job
+from handlers.contract import Job
+
+job = msgspec.json.decode(sys.argv[1], type=Job)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+print(msgspec.json.encode(run_job(job)).decode())
+"""
+
+
+@pytest.fixture
+def with_full_disk(child: Callable[..., Child]) -> Callable[[Job, int], Failure]:
+    """Do a job in a process that can make no file larger than so many bytes."""
+
+    def attempt(job: Job, limit_bytes: int) -> Failure:
+        process = child(LIMITED, msgspec.json.encode(job).decode(), limit_bytes, silent=True).process
+        output, _ = process.communicate()
+        return msgspec.json.decode(output, type=Failure)
+
+    return attempt
+
+
+@pytest.fixture
+def fail_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], Any]:
+    """Make the nth call of one os function fail, once. Returns what tells whether it came to it."""
+
+    def arm(number: int, name: str) -> list[str]:
+        real, calls, happened = getattr(os, name), iter(range(1_000_000)), []
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(calls) == number:
+                happened.append(name)
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(arguments[0]))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+        return happened
+
+    return arm

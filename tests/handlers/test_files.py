@@ -100,9 +100,7 @@ def test_symbolic_links_are_not_read(tmp_path: Path) -> None:
         files.sha256_of(link)
 
 
-def test_the_sweep_takes_our_temporaries_and_nothing_else(
-    tmp_path: Path, child: Callable[..., Any]
-) -> None:
+def test_the_sweep_takes_our_temporaries_and_nothing_else(tmp_path: Path, child: Callable[..., Any]) -> None:
     inside, outside = tmp_path / "data" / "db", tmp_path / "outside"
     inside.mkdir(parents=True)
     outside.mkdir()

@@ -36,13 +36,15 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=[0, errno.EACCES, errno.EINVAL])
+def lease(request: Any, monkeypatch: Any) -> None:
+    if request.param:
+        no_leases(monkeypatch, request.param)
+
+
+@pytest.mark.usefixtures("lease")
 @pytest.mark.parametrize(("mode", "held"), [("r", False), ("r+", True), ("a", True)])
-@pytest.mark.parametrize("lease", [0, errno.EACCES, errno.EINVAL])
-def test_only_writers_hold(
-    file: Path, child: Callable[..., Any], monkeypatch: Any, mode: str, held: bool, lease: int
-) -> None:
-    if lease:
-        no_leases(monkeypatch, lease)
+def test_only_writers_hold(file: Path, child: Callable[..., Any], mode: str, held: bool) -> None:
     assert not held_for_writing(file)
     opener = child(OPENER, file, mode)
     assert held_for_writing(file) is held
@@ -106,9 +108,7 @@ def test_holders_are_found_by_any_of_the_files(file: Path, child: Callable[..., 
         found.add(child(OPENER, path, "r").pid)
     holders = holders_of([file])
     assert {holder.pid for holder in holders} == found
-    assert {holder.name for holder in holders} == {
-        Path(f"/proc/{holders[0].pid}/comm").read_text().strip()
-    }
+    assert {holder.name for holder in holders} == {Path(f"/proc/{holders[0].pid}/comm").read_text().strip()}
 
 
 def test_holders_are_found_through_a_linked_directory(

@@ -145,9 +145,7 @@ def test_a_row_of_each_side_table_needs_nothing_but_its_key(db: apsw.Connection)
         ("SELECT max(timestamp) FROM ticks", "COVERING INDEX idx_ticks_timestamp"),
     ],
 )
-def test_time_ranges_use_an_index_and_do_not_sort(
-    db: apsw.Connection, question: str, index: str
-) -> None:
+def test_time_ranges_use_an_index_and_do_not_sort(db: apsw.Connection, question: str, index: str) -> None:
     plan = query_plan(db, question)
     assert index in plan
     assert "TEMP B-TREE" not in plan

@@ -79,9 +79,7 @@ def test_every_committed_tick_of_a_killed_writer_is_in_the_sealed_file(
     assert rows(open_day.database) == 500
 
 
-def test_an_idle_writer_is_named_and_nothing_changes(
-    open_day: Any, child: Callable[..., Any]
-) -> None:
+def test_an_idle_writer_is_named_and_nothing_changes(open_day: Any, child: Callable[..., Any]) -> None:
     writer = child(WRITER, open_day.database, 10)
     before = open_day.files()
     failure = open_day.failed(Step.SEAL)
@@ -95,9 +93,7 @@ def test_an_idle_writer_is_named_and_nothing_changes(
     assert open_day.seal().ticks == 310
 
 
-def test_an_idle_reader_is_named_and_can_go_on_reading(
-    open_day: Any, child: Callable[..., Any]
-) -> None:
+def test_an_idle_reader_is_named_and_can_go_on_reading(open_day: Any, child: Callable[..., Any]) -> None:
     child(WRITER, open_day.database, 10).kill()
     reader = child(READER, open_day.database)
     wal, database = (open_day.beside("-wal").read_bytes(), open_day.database.read_bytes())
@@ -187,9 +183,7 @@ def test_a_stray_shm_is_tidied_away(open_day: Any) -> None:
     assert list(open_day.files()) == ["db/2026/01/ticks_2026-01-20.db"]
 
 
-def test_a_wal_that_belongs_to_another_file_is_not_replayed(
-    open_day: Any, child: Callable[..., Any]
-) -> None:
+def test_a_wal_that_belongs_to_another_file_is_not_replayed(open_day: Any, child: Callable[..., Any]) -> None:
     open_day.seal()
     restored = open_day.database.read_bytes()
     connection = apsw.Connection(str(open_day.database))
@@ -244,7 +238,7 @@ def test_a_foreign_schema_is_sealed_with_what_can_be_known(
     connection = apsw.Connection(str(day.database))
     connection.execute(table)
     name = table.split()[2]
-    connection.execute(f"INSERT INTO {name} (id) VALUES (1), (2)")
+    connection.execute(f"INSERT INTO {name} (id) VALUES (1), (2)")  # noqa: S608
     connection.close()
     sealed = day.seal()
     found = (sealed.ticks, sealed.symbols, sealed.first_tick_ms, sealed.last_tick_ms)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from handlers import seekable
 from handlers.seekable import SeekableError
@@ -88,7 +86,7 @@ def test_a_frame_size_nobody_could_read_is_refused(frame_bytes: int) -> None:
 
 
 def test_any_truncation_is_noticed(tmp_path: Path) -> None:
-    target = write(tmp_path, content(FRAME * 3 + 5), frame=FRAME)
+    target = write(tmp_path, content(500), frame=200)
     packed = target.read_bytes()
     boundaries = {frame.offset for frame in seekable.read_table(target)}
     table = len(packed) - 17 - 8 * len(boundaries)
@@ -101,26 +99,23 @@ def test_any_truncation_is_noticed(tmp_path: Path) -> None:
                 seekable.read_back(target)
 
 
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_a_changed_byte_never_passes_for_the_same_content(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    tmp_path = tmp_path_factory.mktemp("flip")
-    plain = content(FRAME * 2 + 100)
-    target = write(tmp_path, plain)
-    packed = bytearray(target.read_bytes())
-    position = data.draw(st.integers(0, len(packed) - 1))
-    packed[position] ^= data.draw(st.integers(1, 255))
-    target.write_bytes(packed)
-    try:
-        found = seekable.read_back(target)
-        seekable.require_right_table(target)
-    except SeekableError:
-        return
-    # Bits that mean nothing (a reserved size in the table is none of them) may change freely,
-    # but then the content is the same.
-    assert found.content_sha256 == hashlib.sha256(plain).hexdigest()
+def test_a_changed_bit_never_passes_for_other_content(tmp_path: Path) -> None:
+    """Some bits of the format mean nothing; those that do are covered by the checksums."""
+    plain = content(500)
+    target = write(tmp_path, plain, frame=200)
+    packed, noticed = target.read_bytes(), 0
+    for position in range(len(packed)):
+        changed = bytearray(packed)
+        changed[position] ^= 1 << position % 8
+        target.write_bytes(changed)
+        try:
+            found = seekable.read_back(target)
+            seekable.require_right_table(target)
+        except SeekableError:
+            noticed += 1
+        else:
+            assert found.content_sha256 == hashlib.sha256(plain).hexdigest()
+    assert noticed > len(packed) * 0.9
 
 
 def table(count: int, entries: list[tuple[int, int]], descriptor: int = 0) -> bytes:

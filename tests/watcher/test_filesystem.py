@@ -250,12 +250,8 @@ def test_a_directory_moved_in_from_outside_is_walked(root: Path) -> None:
         assert root / "2026" / "copy.tickward-tmp" not in paths
 
 
-@pytest.mark.parametrize(
-    "change", [lambda old: old.rename(old.with_name("new")), lambda old: old.rmdir()]
-)
-def test_a_directory_that_moves_or_goes_asks_for_a_rescan(
-    root: Path, change: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("change", [lambda old: old.rename(old.with_name("new")), lambda old: old.rmdir()])
+def test_a_directory_that_moves_or_goes_asks_for_a_rescan(root: Path, change: Callable[[Path], None]) -> None:
     (root / "old").mkdir()
     with watching(root) as watched:
         change(root / "old")
@@ -344,10 +340,43 @@ def test_a_directory_moved_away_made_again_and_removed_is_survived(root: Path) -
         (root / "month").rmdir()
         (root.parent / "away").rmdir()  # under a name whose watch has gone already
         watched.wait_for(lambda: before.failure is not None)
+        assert all(thread.is_alive() for thread in before.threads)
+        assert "moved" in str(watched.check_later(filesystem.SWAP_PAUSE_SECONDS))
+        watched.wait_for_rescan()
+        (root / "a.db").touch()
+        watched.hints_with(root / "a.db")
+
+
+@linux_only
+def test_an_error_inside_watchdog_does_not_end_its_thread_but_the_observer(root: Path) -> None:
+    (root / "month").mkdir()
+    with watching(root) as watched:
+        (emitter,) = watched.observation._observer.emitters  # type: ignore[union-attr]
+        emitter._inotify._active_callbacks_by_path.clear()  # type: ignore[union-attr]
+        (root / "month").rmdir()
+        watched.wait_for(lambda: watched.observation.failure is not None)
+        assert all(thread.is_alive() for thread in watched.observation.threads)
         assert "lost count" in str(watched.check_later(filesystem.SWAP_PAUSE_SECONDS))
         watched.wait_for_rescan()
         (root / "a.db").touch()
         watched.hints_with(root / "a.db")
+
+
+@linux_only
+def test_directories_that_moved_are_watched_where_they_are_now(root: Path) -> None:
+    """watchdog would keep the first one's watch under the name that the second one takes."""
+    away = root.parent / "away"
+    for name in ("a", "b"):
+        (root / name / "deep").mkdir(parents=True)
+    with watching(root) as watched:
+        (root / "a").rename(away)
+        (root / "b").rename(root / "a")
+        away.rename(root / "b")
+        watched.wait_for(lambda: watched.observation.failure is not None)
+        assert "moved" in str(watched.check_later(filesystem.SWAP_PAUSE_SECONDS))
+        for name in ("a", "b"):
+            (root / name / "deep" / "x.db").touch()
+            watched.hints_with(root / name / "deep" / "x.db")
 
 
 @linux_only
@@ -580,9 +609,7 @@ def test_a_root_that_may_not_be_read_is_an_error_not_silence(
 
 
 @linux_only
-def test_no_descriptors_left_is_an_error_that_leaks_none(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_descriptors_left_is_an_error_that_leaks_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_pipe() -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 

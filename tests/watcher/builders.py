@@ -1,0 +1,69 @@
+"""Values for tests: a database in any state, in one line."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from handlers.contract import BackedUp, Compressed, Paths, Sealed, Signature
+from watcher.config import Settings
+from watcher.events import Closed
+from watcher.state import Database, Facts, Files
+
+DAY = date(2026, 1, 20)  # a Tuesday
+RAW = Signature(size_bytes=1000, mtime_ns=1, inode=7)
+ZST = Signature(size_bytes=300, mtime_ns=2, inode=8)
+SETTINGS = Settings()
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def paths(day: date = DAY) -> Paths:
+    database = f"/r/{day:%Y}/{day:%m}/ticks_{day}.db"
+    backup = f"/b/{day:%Y}/{day:%m}/ticks_{day}.db"
+    return Paths(database, f"{database}.zst", backup, f"{backup}.zst")
+
+
+def sealed(signature: Signature = RAW, sha256: str = "aa", ticks: int = 10) -> Sealed:
+    return Sealed("/r/x.db", sha256, signature.size_bytes, ticks, 2, 1, 2, 3054001, signature)
+
+
+def backed_up(sha256: str = "aa", **changes: Any) -> BackedUp:
+    return replace(BackedUp("/b/x.db", sha256, 1000, 10), **changes)
+
+
+def compressed() -> Compressed:
+    return Compressed("/r/x.db.zst", "aa", "cc", 1000, 300, 19, 4 << 20, "/b/x.db.zst")
+
+
+def database(
+    day: date = DAY,
+    files: Files | None = None,
+    facts: Facts | None = None,
+    **changes: Any,
+) -> Database:
+    """By default: a day's raw file that is closed and that nobody has looked at further."""
+    files = Files(database=RAW) if files is None else files
+    facts = Facts(closed=Closed("/r/x.db", RAW, 0)) if facts is None else facts
+    base = Database(f"ticks/{day}", "ticks", day, paths(day), files, facts, held=False)
+    return replace(base, **changes)
+
+
+def sealed_day(day: date = DAY, **changes: Any) -> Database:
+    return database(day, facts=Facts(sealed=sealed()), **changes)
+
+
+def backed_up_day(day: date = DAY, **changes: Any) -> Database:
+    files = Files(database=RAW, backup=RAW)
+    facts = Facts(sealed=sealed(), backed_up=backed_up())
+    return database(day, **{"files": files, "facts": facts, **changes})
+
+
+def compressed_day(day: date = DAY, **changes: Any) -> Database:
+    files = Files(compressed=ZST, backup_compressed=ZST)
+    facts = Facts(sealed=sealed(), backed_up=backed_up(), compressed=compressed())
+    return database(day, **{"files": files, "facts": facts, **changes})
