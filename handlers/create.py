@@ -52,7 +52,7 @@ def _schema(job: Job) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise StepError(
             f"cannot read the schema {path}: {error}",
-            hint="set `create.schema` to a readable SQL file, or leave it empty",
+            hint="set `schema` of its stream to a readable SQL file, or leave it empty",
         ) from error
 
 
@@ -62,7 +62,7 @@ def _build(temp: Path, schema: str, name: str) -> None:
     except apsw.SQLError as error:
         raise StepError(
             f"the schema {name or BUILT_IN_SCHEMA} is not valid SQL: {error}",
-            hint="correct it; `tickward check` tries it without creating anything",
+            hint="correct the statement; until then the tick writer creates its own database",
             retryable=False,
         ) from error
     share_owner(temp)

@@ -11,15 +11,15 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import apsw
 
-from handlers.contract import Sealed, StepError, Trouble
-from handlers.files import SYNC_BYTES, open_source, share_owner
+from handlers.contract import Sealed, Signature, StepError, Trouble
+from handlers.files import SYNC_BYTES, open_source, share_owner, signature_of
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -87,8 +87,10 @@ def create(path: Path, schema: str) -> None:
             raise corrupt(path, problems)
 
 
-def fold_and_check(path: Path, table: str, earlier: Ticks | None) -> Ticks:
+def fold_and_check(path: Path, table: str, earlier: Ticks | None) -> tuple[Ticks, Signature | None]:
     """Check a database, fold what is beside it into the file, and say what is in it.
+
+    The signature was taken before the ticks were counted: as long as it holds, the count does.
 
     Nothing is changed unless the check is clean and ``earlier`` is still contained. Afterwards the
     database is in rollback mode: one file. Raises apsw.BusyError, with nothing changed, while any
@@ -105,9 +107,10 @@ def fold_and_check(path: Path, table: str, earlier: Ticks | None) -> Ticks:
             require_contained(path, describe(connection, table), earlier)
         folded = has_content(path, "-wal")
         _leave_wal(connection, path)
+        settled = signature_of(path)
         if folded and (problems := integrity_problems(connection, quick=True)):
             raise corrupt(path, problems)
-        return describe(connection, table)
+        return describe(connection, table), settled
 
 
 def copy_live(source: Path, temp: Path) -> None:
@@ -121,7 +124,8 @@ def copy_live(source: Path, temp: Path) -> None:
     fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(fd, stat.S_IMODE(source.stat().st_mode) & 0o777)
-        share_owner(temp)
+        with suppress(PermissionError):  # a copy is as good in our own name
+            share_owner(temp)
         with opened(source, apsw.SQLITE_OPEN_READONLY) as reader, opened(temp) as writer:
             _run(reader, "BEGIN; SELECT count(*) FROM sqlite_schema")
             _copy_pages(reader, writer, fd)

@@ -156,7 +156,8 @@ class NewFile:
         self._unsynced = 0
         try:
             os.fchmod(self._fd, mode)
-            share_owner(path)
+            with suppress(PermissionError):  # a copy is as good in our own name
+                share_owner(path)
         except BaseException:
             os.close(self._fd)
             raise
@@ -210,7 +211,11 @@ def make_directories(path: Path) -> None:
         path = path.parent
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)
-        share_owner(directory)
+        try:
+            share_owner(directory)
+        except PermissionError:
+            directory.rmdir()  # in our name it would lock the tick writer out
+            raise
         fsync_directory(directory.parent)
 
 

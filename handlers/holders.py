@@ -29,7 +29,9 @@ def held_for_writing(path: Path) -> bool:
 
     The kernel grants a read lease only on a file that nobody has open for writing, so asking for
     one and giving it back (6 us) is the answer. Where leases are not to be had (another user's
-    file, some filesystems) the SHARED lock and /proc are asked: that also finds readers.
+    file, some filesystems) the SHARED lock and /proc are asked: that also finds readers, but not
+    another user's idle connection to a database in rollback mode. So Tickward belongs under the
+    tick writer's user, or root.
     Raises OSError if the file cannot be opened.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

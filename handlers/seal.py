@@ -23,11 +23,11 @@ def seal(job: Job) -> Sealed:
     header = database.read_header(path)
     require_released(path)
     require_own_wal(path, header)
-    ticks = _folded(job, path)
-    _require_one_file(path)
+    ticks, signature = _folded(job, path)
     fsync_file(path)
     fsync_directory(path.parent)
-    digest, signature = _digest_of_rest(path)
+    digest = sha256_of(path, cold=False)
+    _require_undisturbed(path, signature)
     return Sealed(
         path=str(path),
         sha256=digest,
@@ -124,26 +124,20 @@ def require_own_wal(path: Path, header: database.Header) -> None:
         )
 
 
-def _folded(job: Job, path: Path) -> Ticks:
+def _folded(job: Job, path: Path) -> tuple[Ticks, Signature]:
     earlier = Ticks.of(job.previous) if job.previous else None
     try:
-        return database.fold_and_check(path, job.options.table, earlier)
+        ticks, signature = database.fold_and_check(path, job.options.table, earlier)
     except apsw.BusyError as error:
         raise busy(path, "is in use") from error
-
-
-def _require_one_file(path: Path) -> None:
-    for suffix in ("-wal", "-journal"):
-        if has_content(path, suffix):
-            raise busy(path, f"has been written to again ({suffix})")
-
-
-def _digest_of_rest(path: Path) -> tuple[str, Signature]:
-    """Hash a file that nobody wrote to from before the first byte was read until after the last."""
-    before = signature_of(path)
-    digest = sha256_of(path, cold=False)
-    require_released(path)
-    after = signature_of(path)
-    if before is None or before != after or has_content(path, "-wal"):
+    if signature is None:
         raise changed(path)
-    return digest, before
+    return ticks, signature
+
+
+def _require_undisturbed(path: Path, signature: Signature) -> None:
+    """Nobody wrote from before the ticks were counted until after the last byte was hashed."""
+    require_released(path)
+    if signature_of(path) != signature:
+        raise changed(path)
+    require_nothing_beside(path)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from handlers.files import sweep_temporaries
 from handlers.holders import held_for_writing
-from handlers import run as run_job
+from handlers.table import run as run_job
 from watcher import logs, metadata
 from watcher.clock import Clock, ScaledClock, SystemClock
 from watcher.config import ClockSettings, Settings
@@ -193,9 +193,7 @@ class App:
             files.stop()
 
     def _say_started(self, loop: Loop) -> None:
-        started = Started(
-            installed(), os.getpid(), self._settings.data.root, apsw.sqlite_lib_version()
-        )
+        started = Started(installed(), os.getpid(), self._settings.data.root, apsw.sqlite_lib_version())
         loop.record([(DAEMON_KEY, started)], self._clock.now())
 
     def _finish(self, loop: Loop, pool: Pool) -> None:

@@ -17,7 +17,7 @@ def problem_with(endpoint: str) -> str | None:
         return None
     host, _, port = endpoint.removeprefix(_TCP).rpartition(":")
     is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-    if not endpoint.startswith(_TCP) or not host or ":" in host or not is_port:
+    if not endpoint.startswith(_TCP) or not host or not is_port:
         return f"{endpoint!r} is not an address such as tcp://127.0.0.1:5556 or ipc:///run/x.sock"
     if not _is_loopback(host):
         return f"{endpoint!r} is not a loopback address: events would be readable by the network"
@@ -39,7 +39,9 @@ def absolute(endpoint: str, below: Callable[[str], str]) -> str:
 
 
 def _is_loopback(host: str) -> bool:
+    if host in ("localhost", "[::1]"):
+        return True
     try:
         return ipaddress.IPv4Address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False

@@ -27,7 +27,7 @@ DAEMON_KEY = "-"
 """The key of events that concern the daemon and no database."""
 HEARTBEAT_TOPIC = b"heartbeat/-/"
 END_TOPIC = b"end/-/"
-"""The last message of a replay; its sequence number is that of the newest event."""
+"""The last message of a replay: the sequence number of the newest event, and an `End` as its body."""
 REPLAY_REQUEST = b"replay"
 SINCE = struct.Struct(">Q")
 NEWEST = 2**64 - 1
@@ -200,9 +200,19 @@ class Message(Struct, frozen=True):
         return self.type.removeprefix(_TYPE_PREFIX)
 
 
+class End(Struct, frozen=True):
+    """The body of the message that ends a replay."""
+
+    since: int
+    """The number that was asked for: says which question this answers."""
+    oldest: int
+    """The number of the oldest event that the journal keeps; 0 if there is none."""
+
+
 _TYPE_PREFIX = "tickward."
 _encode = msgspec.json.Encoder().encode
 _decode_message = msgspec.json.Decoder(Message).decode
+_decode_end = msgspec.json.Decoder(End).decode
 
 
 def topic_of(event: str, key: str) -> bytes:
@@ -231,12 +241,25 @@ def heartbeat(epoch: int, head: int) -> list[bytes]:
     return [HEARTBEAT_TOPIC, _POSITION.pack(epoch, head), b""]
 
 
+def end_of_replay(epoch: int, head: int, end: End) -> list[bytes]:
+    """The frames that end a replay."""
+    return [END_TOPIC, _POSITION.pack(epoch, head), _encode(end)]
+
+
 def position_of(frames: list[bytes]) -> tuple[int, int]:
     """Epoch and sequence number of a message. Raises `ValueError` if it is not one of ours."""
     if len(frames) != 3 or len(frames[1]) != _POSITION.size:
         raise ValueError("not a message of tickward: expected topic, 16 bytes of position, body")
     epoch, sequence = _POSITION.unpack(frames[1])
     return epoch, sequence
+
+
+def end_from(frames: list[bytes]) -> End:
+    """What the last message of a replay says. Raises `ValueError` if it is not one of ours."""
+    try:
+        return _decode_end(frames[2])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not the end of a replay: {error}") from None
 
 
 def from_frames(frames: list[bytes]) -> Message:

@@ -203,7 +203,7 @@ def _walk(top: Path) -> Iterator[str]:
     while pending:
         directory = pending.pop()
         try:
-            identity = os.stat(directory)
+            identity = Path(directory).stat()
             entries = list(os.scandir(directory))
         except OSError:
             continue

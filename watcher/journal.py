@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -55,33 +56,29 @@ class Journal:
     def open_for_writing(cls, file: Path) -> Journal:
         """Open the journal, made if it is not there. Raises `TickwardError` if it is damaged."""
         connection = _connect(file, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-        try:
+        with _closed_on_error(connection, file):
+            is_new = _is_empty(connection)
+            if not is_new:
+                _require_version(connection, file)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
-            with connection:
-                if connection.pragma("user_version") == 0:
-                    connection.execute(_SCHEMA)
-                    epoch = secrets.randbits(62) | 1
-                    connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
-            _check(connection, file)
+            if is_new:
+                _begin(connection)
+            _require_intact(connection, file)
             return cls(connection)
-        except apsw.Error as error:
-            connection.close()
-            raise _unreadable(file, error) from error
 
     @classmethod
     def open_for_reading(cls, file: Path) -> Journal | None:
         """Open the journal beside a running daemon or without one; None if there is none yet."""
         if not file.exists():
             return None
-        try:
-            connection = _connect(file, apsw.SQLITE_OPEN_READONLY)
-            if connection.pragma("user_version") == 0:
+        connection = _connect(file, apsw.SQLITE_OPEN_READONLY)
+        with _closed_on_error(connection, file):
+            if _is_empty(connection):
                 connection.close()
                 return None
+            _require_version(connection, file)
             return cls(connection)
-        except apsw.Error as error:
-            raise _unreadable(file, error) from error
 
     def record(self, entries: Iterable[tuple[str, Event]], at: datetime) -> list[Record]:
         """Write events, each with the key it concerns, and the facts that follow: all or none.
@@ -93,13 +90,11 @@ class Journal:
             sequence, tail = self._tail()
             for key, event in entries:
                 sequence += 1
-                record = Record(
-                    sequence, at, name_of(event), key, Raw(msgspec.json.encode(event))
-                )
-                tail = _chain(tail, record)
-                self._insert(record, tail)
+                row = (sequence, at.isoformat(), name_of(event), key, msgspec.json.encode(event).decode())
+                tail = _chain(tail, row)
+                self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (*row, tail))
                 self._put_facts(key, fold(self.facts(key), event, at))
-                records.append(record)
+                records.append(_record(row))
         return records
 
     def head(self) -> int:
@@ -133,10 +128,9 @@ class Journal:
         """The first sequence number whose row is not what was recorded; None if all hold."""
         tail, expected = b"", 1
         for *row, stored in self._connection.execute("SELECT * FROM events ORDER BY sequence"):
-            record = _record(row)
-            tail = _chain(tail, record)
-            if record.sequence != expected or tail != stored:
-                return record.sequence
+            tail = _chain(tail, row)
+            if row[0] != expected or tail != stored:
+                return int(row[0])
             expected += 1
         return None
 
@@ -164,19 +158,6 @@ class Journal:
         ).fetchone()
         return (int(row[0]), bytes(row[1])) if row else (0, b"")
 
-    def _insert(self, record: Record, link: bytes) -> None:
-        self._connection.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                record.sequence,
-                record.time.isoformat(),
-                record.event,
-                record.key,
-                bytes(record.data).decode(),
-                link,
-            ),
-        )
-
     def _put_facts(self, key: str, facts: Facts) -> None:
         self._connection.execute(
             "INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, msgspec.json.encode(facts).decode())
@@ -195,13 +176,41 @@ def _connect(file: Path, flags: int) -> apsw.Connection:
     return connection
 
 
-def _check(connection: apsw.Connection, file: Path) -> None:
+@contextmanager
+def _closed_on_error(connection: apsw.Connection, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        connection.close()
+        raise _unreadable(file, error) from error
+    except TickwardError:
+        connection.close()
+        raise
+
+
+def _begin(connection: apsw.Connection) -> None:
+    with connection:
+        connection.execute(_SCHEMA)
+        epoch = secrets.randbits(62) | 1
+        connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
+
+
+def _is_empty(connection: apsw.Connection) -> bool:
+    """Whether the file has yet to become a journal. One that somebody else made is not taken over."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    return bool(connection.pragma("user_version") == 0 and tables == 0)
+
+
+def _require_version(connection: apsw.Connection, file: Path) -> None:
     version = connection.pragma("user_version")
     if version != _VERSION:
         raise TickwardError(
             f"{file} was written by another version of tickward (journal format {version}); "
             "run the version that wrote it, or move it aside to begin a new one"
         )
+
+
+def _require_intact(connection: apsw.Connection, file: Path) -> None:
     problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise TickwardError(
@@ -217,14 +226,8 @@ def _unreadable(file: Path, error: Exception) -> TickwardError:
     )
 
 
-def _chain(tail: bytes, record: Record) -> bytes:
-    row: Sequence[object] = (
-        record.sequence,
-        record.time.isoformat(),
-        record.event,
-        record.key,
-        bytes(record.data).decode(),
-    )
+def _chain(tail: bytes, row: Sequence[object]) -> bytes:
+    """The hash that binds a row, exactly as it is stored, to all before it."""
     return hashlib.sha256(tail + msgspec.json.encode(row)).digest()
 
 
@@ -235,6 +238,4 @@ def _record(row: Sequence[object]) -> Record:
         raise TickwardError(
             f"the journal holds an event {event!r} that this version does not know; update tickward"
         )
-    return Record(
-        sequence, datetime.fromisoformat(str(time)), str(event), str(key), Raw(str(data).encode())
-    )
+    return Record(sequence, datetime.fromisoformat(str(time)), str(event), str(key), Raw(str(data).encode()))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from watcher.errors import AnotherInstanceError
+
+_ATTEMPTS = 1000
 
 
 class Lock:
@@ -19,17 +22,25 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock. Raises `AnotherInstanceError` that names the holder."""
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._take(descriptor):
             os.close(descriptor)
             raise AnotherInstanceError(
                 f"another tickward (pid {self.holder() or 'unknown'}) looks after {self._file.parent}; "
                 "stop it first, or give this one another data.state"
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
+
+    def _take(self, descriptor: int) -> bool:
+        # Whoever asks for the holder has the lock itself for an instant: that is nobody's daemon.
+        for _ in range(_ATTEMPTS):
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            if self.holder() is not None:
+                break
+        return False
 
     def release(self) -> None:
         if self._descriptor is not None:

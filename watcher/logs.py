@@ -6,8 +6,9 @@ The keys of the JSON lines are stable; each is named once, in `KEYS`, and docume
 from __future__ import annotations
 
 import sys
-from datetime import UTC
+from datetime import UTC, time
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from loguru import logger
 
 from watcher import wording
 from watcher.config import Log
+from watcher.errors import ConfigError
 from watcher.events import DAEMON_KEY, Event, Record
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ _STEPS = {"created": "create", "sealed": "seal", "backed_up": "backup", "compres
 
 
 def set_up(settings: Log, debug: bool = False) -> None:
-    """Send the logs where the configuration says. Raises `OSError` if the file cannot be opened."""
+    """Send the logs where the configuration says. Raises `ConfigError` if the file cannot be opened."""
     logger.remove()
     level = "DEBUG" if debug else settings.level
     logger.add(
@@ -59,16 +61,27 @@ def set_up(settings: Log, debug: bool = False) -> None:
         diagnose=False,
     )
     if settings.file:
-        Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
-        logger.add(
-            settings.file,
-            level=level,
-            format=_for_programs,
-            rotation="1 day",
-            retention=f"{settings.keep_days} days",
-            backtrace=False,
-            diagnose=False,
-        )
+        try:
+            _add_file(settings, level)
+        except OSError as error:
+            raise ConfigError(
+                f"log.file: {settings.file} cannot be written ({error.strerror}); "
+                'name another, or log.file = "" for none'
+            ) from None
+
+
+def _add_file(settings: Log, level: str) -> None:
+    Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
+    logger.add(
+        settings.file.replace("{", "{{").replace("}", "}}"),  # loguru would read braces as fields
+        level=level,
+        format=_for_programs,
+        rotation=time(tzinfo=UTC),
+        retention=f"{settings.keep_days} days",
+        encoding="utf8",
+        backtrace=False,
+        diagnose=False,
+    )
 
 
 def event_line(record: Record, event: Event, seconds: float | None) -> None:
@@ -113,6 +126,11 @@ def _for_programs(record: LogRecord) -> str:
     }
     line |= {key: extra[key] for key in KEYS if key in extra}
     if record["exception"] is not None:
-        line["traceback"] = str(record["exception"].value)
-    extra["_json"] = msgspec.json.encode(line).decode()
+        line["traceback"] = "".join(format_exception(*record["exception"]))
+    extra["_json"] = msgspec.json.encode({key: _encodable(value) for key, value in line.items()}).decode()
     return "{extra[_json]}\n"
+
+
+def _encodable(value: object) -> object:
+    """A name that is not UTF-8 must not cost the line that speaks of it."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -39,7 +39,7 @@ Announce = Callable[[Record, Event, float | None], None]
 
 
 class Loop:
-    """Drives everything. Its methods belong to one thread, but for `wake` and `stop`."""
+    """Drives everything. Its methods belong to one thread."""
 
     def __init__(
         self,
@@ -131,9 +131,7 @@ class Loop:
         """Called when there is time: lets idle workers go."""
         self._pool.rest()
 
-    def record(
-        self, entries: list[tuple[str, Event]], now: datetime, seconds: float | None = None
-    ) -> None:
+    def record(self, entries: list[tuple[str, Event]], now: datetime, seconds: float | None = None) -> None:
         """Record, then fold the events into what is held in memory, then announce them."""
         for record, (key, event) in zip(self._journal.record(entries, now), entries, strict=True):
             if "/" in key:
@@ -146,8 +144,7 @@ class Loop:
 
     def _rotate(self, now: datetime) -> None:
         current = {
-            stream: date.fromisoformat(rotated.current)
-            for stream, (rotated, _) in self.rotated().items()
+            stream: date.fromisoformat(rotated.current) for stream, (rotated, _) in self.rotated().items()
         }
         early = self._inventory.ahead_of(current)
         notices = rotations(self._streams, early, self.settings, now)
@@ -216,9 +213,7 @@ class Loop:
             self.record([(key, event)], now, seconds=outcome.seconds)
         self._inventory.change(key, running=None)
 
-    def _event_of(
-        self, failure: Failure, facts: Facts, evidence: str, now: datetime
-    ) -> Event | None:
+    def _event_of(self, failure: Failure, facts: Facts, evidence: str, now: datetime) -> Event | None:
         job, error, hint = failure.job, failure.message, failure.hint
         path = job.paths.database
         match failure.trouble:

@@ -7,7 +7,8 @@ into its date. A name that is not exactly what the pattern makes of its date is 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+import unicodedata
+from datetime import date
 from functools import cached_property
 
 _FIELDS = {
@@ -17,7 +18,8 @@ _FIELDS = {
     "day": r"\d{2}",
 }
 _RESERVED_ENDINGS = (".zst", "-wal", "-shm", "-journal", ".tickward-tmp", ".retired")
-_SAMPLE_DAYS = [date(2026, 1, 1) + timedelta(days=37 * n) for n in range(20)]
+# What may stand at each place of a field's value: enough to tell whether two patterns can meet.
+_SHAPES = {"date": "9999-19-39", "year": "9999", "month": "19", "day": "39"}
 
 
 class Pattern:
@@ -31,7 +33,7 @@ class Pattern:
     def path_of(self, day: date) -> str:
         """The path of the day's database below the root."""
         return self.text.format(
-            date=day.isoformat(), year=f"{day:%Y}", month=f"{day:%m}", day=f"{day:%d}"
+            date=day.isoformat(), year=f"{day.year:04}", month=f"{day.month:02}", day=f"{day.day:02}"
         )
 
     def day_of(self, path: str) -> date | None:
@@ -46,19 +48,25 @@ class Pattern:
         return day if self.path_of(day) == path else None
 
     def overlaps(self, other: Pattern) -> bool:
-        """Whether some path would belong to both."""
-        return any(
-            one.day_of(two.path_of(day)) is not None
-            for one, two in ((self, other), (other, self))
-            for day in _SAMPLE_DAYS
-        )
+        """Whether some path could belong to both. Fields have fixed widths, so places can be compared."""
+        mine, theirs = self._places(), other._places()
+        return len(mine) == len(theirs) and all(map(_can_be_equal, mine, theirs))
+
+    def _places(self) -> list[tuple[str, bool]]:
+        """Each character of a path, and whether it stands for all digits up to it."""
+        places: list[tuple[str, bool]] = []
+        for index, piece in enumerate(_split(self.text)):
+            if index % 2 == 0:
+                places += [(character, False) for character in piece]
+            else:
+                places += [(character, character.isdigit()) for character in _SHAPES[piece]]
+        return places
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
-        pieces = re.split(r"\{(\w+)\}", self.text)
         seen_date = False
         expression = ""
-        for index, piece in enumerate(pieces):
+        for index, piece in enumerate(_split(self.text)):
             if index % 2 == 0:
                 expression += re.escape(piece)
             elif piece == "date" and seen_date:
@@ -69,7 +77,25 @@ class Pattern:
         return re.compile(expression)
 
 
+def _split(text: str) -> list[str]:
+    """Literal text and names of fields, in turn."""
+    return re.split(r"\{(\w+)\}", text)
+
+
+def _can_be_equal(one: tuple[str, bool], other: tuple[str, bool]) -> bool:
+    (a, a_is_field), (b, b_is_field) = one, other
+    if a_is_field and b_is_field:
+        return True  # both can be 0
+    if a_is_field:
+        return "0" <= b <= a
+    return "0" <= a <= b if b_is_field else a == b
+
+
 def _problem_with(text: str) -> str | None:
+    return _field_problem(text) or _path_problem(text)
+
+
+def _field_problem(text: str) -> str | None:
     fields = re.findall(r"\{([^{}]*)\}", text)
     if "date" not in fields:
         return "has no {date}: without it a file does not tell its day"
@@ -77,9 +103,15 @@ def _problem_with(text: str) -> str | None:
         return f"has an unknown field {{{unknown[0]}}}; known are {{date}} {{year}} {{month}} {{day}}"
     if re.search(r"[{}]", re.sub(r"\{\w+\}", "", text)):
         return "has a brace too many"
+    return None
+
+
+def _path_problem(text: str) -> str | None:
     parts = text.split("/")
-    if text.startswith("/") or any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") for part in parts):
         return "must be a plain relative path below data.root"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        return "has characters that no path should have"
     if text.endswith(_RESERVED_ENDINGS):
         return f"must not end in one of {' '.join(_RESERVED_ENDINGS)}"
     if parts[-1].startswith("."):

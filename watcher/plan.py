@@ -330,9 +330,7 @@ def _settled_at(database: Database, settings: Settings) -> datetime:
     return touched + timedelta(seconds=settings.watch.settle_seconds) if touched else long_ago
 
 
-def _decide_deferred(
-    database: Database, settings: Settings, now: datetime, moment: datetime
-) -> Entry:
+def _decide_deferred(database: Database, settings: Settings, now: datetime, moment: datetime) -> Entry:
     deferred, attempted = database.facts.deferred, database.attempted_at
     assert deferred is not None
     who = ", ".join(f"{h.name} (pid {h.pid})" for h in deferred.holders) or "an unknown process"
@@ -382,4 +380,3 @@ def _unless_failed(database: Database, action: Action, now: datetime) -> Entry:
 
 def _failure_reason(failed: Failed) -> str:
     return f"{failed.step} failed ({failed.error}); attempt {failed.attempt + 1} follows"
-

@@ -16,7 +16,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import suppress
 
 from handlers.contract import Failure, Job, Outcome, Step, Trouble
 
@@ -63,14 +64,13 @@ class Pool:
 
     def submit(self, job: Job) -> None:
         """Start a job. Its outcome comes back through `collect`, whatever happens to it."""
-        if self._executor is None:
-            self._executor = self._make_executor()
         try:
-            future = self._executor.submit(self._run, job)
-        except RuntimeError:  # the executor broke: a worker was killed
+            future = self._start(job)
+        except Exception as error:  # no process could be started: out of memory, of process ids, ...
+            self._kill()
             self._let_go()
-            self._executor = self._make_executor()
-            future = self._executor.submit(self._run, job)
+            future = Future()
+            future.set_exception(error)
         with self._lock:
             self._running[job.key] = (job, future)
         future.add_done_callback(lambda ended: self._finish(job, ended))
@@ -99,15 +99,28 @@ class Pool:
         for future in futures:
             _wait(future, deadline - time.monotonic())
         ended = all(future.done() for future in futures)
-        if not ended:
-            self._kill()
-        self._let_go()
+        if ended or self._kill():
+            self._let_go()
         return ended
+
+    def _start(self, job: Job) -> Future[Outcome]:
+        if self._executor is None:
+            self._executor = self._make_executor()
+        try:
+            return self._executor.submit(self._run, job)
+        except BrokenExecutor:  # a worker was killed
+            self._let_go()
+            self._executor = self._make_executor()
+            return self._executor.submit(self._run, job)
 
     def _finish(self, job: Job, future: Future[Outcome]) -> None:
         try:
             outcome = future.result()
         except BaseException as error:
+            if isinstance(error, BrokenExecutor):
+                # With one worker dead the executor gives up the others too, but only by a SIGTERM, which
+                # they ignore. None may go on with a job that is reported as ended.
+                self._kill()
             outcome = Failure(
                 job,
                 Trouble.FAILED,
@@ -118,13 +131,16 @@ class Pool:
         with self._lock:
             self._running.pop(job.key, None)
             self._ended.append(outcome)
+            self._idle_since = time.monotonic()
         self._wake()
 
-    def _kill(self) -> None:
+    def _kill(self) -> bool:
+        """End the workers now. False if they are no processes of this machine, and go on."""
         # The only way to end a job that does not end: every step can be killed at any point.
-        processes = getattr(self._executor, "_processes", None) or {}
-        for process in list(processes.values()):
+        processes = getattr(self._executor, "_processes", None)
+        for process in list((processes or {}).values()):
             process.kill()
+        return processes is not None
 
     def _let_go(self) -> None:
         if self._executor is not None:
@@ -143,10 +159,8 @@ def process_executor(count: int, nice: int) -> Executor:
 
 
 def _wait(future: Future[Outcome], seconds: float) -> None:
-    try:
+    with suppress(TimeoutError, CancelledError):  # the caller looks at done()
         future.exception(timeout=max(seconds, 0.0))
-    except BaseException:  # noqa: S110 (timed out or cancelled: the caller looks at done())
-        pass
 
 
 def _prepare_worker(nice: int, parent: int) -> None:

@@ -100,43 +100,46 @@ class Database(Struct, frozen=True):
 
 def fold(facts: Facts, event: Event, at: datetime) -> Facts:
     """The facts after one more event. Pure."""
-    facts = replace(facts, times={**facts.times, name_of(event): at})
+    changes: Changes
     match event:
         case Created():
-            return _succeeded(replace(facts, created=event), Step.CREATE)
+            changes = {"created": event, **_succeeded(facts, Step.CREATE)}
         case Opened():
-            return replace(facts, opened=True)
+            changes = {"opened": True}
         case Closed():
-            return replace(facts, opened=False, closed=event)
+            changes = {"opened": False, "closed": event}
         case Sealed():
-            facts = replace(facts, sealed=event, opened=False, deferred=None)
-            facts = replace(facts, corrupt=None, conflict=None)
-            return _succeeded(facts, Step.SEAL)
+            changes = {"sealed": event, "opened": False, "deferred": None, "corrupt": None, "conflict": None}
+            changes |= _succeeded(facts, Step.SEAL)
         case Reopened():
-            return replace(facts, sealed=None, previous=facts.sealed or facts.previous)
+            changes = {"sealed": None, "previous": facts.sealed or facts.previous}
         case BackedUp():
-            return _succeeded(replace(facts, backed_up=event), Step.BACKUP)
+            changes = {"backed_up": event, **_succeeded(facts, Step.BACKUP)}
         case Compressed():
-            return _succeeded(replace(facts, compressed=event, conflict=None), Step.COMPRESS)
+            changes = {"compressed": event, "conflict": None, **_succeeded(facts, Step.COMPRESS)}
         case Rotated():
-            return replace(facts, rotated=event)
+            changes = {"rotated": event}
         case _:
-            return _setback(facts, event)
+            changes = _setback(facts, event)
+    return replace(facts, times={**facts.times, name_of(event): at}, **changes)
 
 
-def _succeeded(facts: Facts, step: Step) -> Facts:
-    return replace(facts, failed={k: v for k, v in facts.failed.items() if k != step})
+Changes = dict[str, object]
 
 
-def _setback(facts: Facts, event: Event) -> Facts:
+def _succeeded(facts: Facts, step: Step) -> Changes:
+    return {"failed": {name: failed for name, failed in facts.failed.items() if name != step}}
+
+
+def _setback(facts: Facts, event: Event) -> Changes:
     match event:
         case Deferred():
-            return replace(facts, deferred=event)
+            return {"deferred": event}
         case Corrupt():
-            return replace(facts, corrupt=event)
+            return {"corrupt": event}
         case Conflict():
-            return replace(facts, conflict=event)
+            return {"conflict": event}
         case Failed():
-            return replace(facts, failed={**facts.failed, event.step: event})
+            return {"failed": {**facts.failed, event.step: event}}
         case _:
-            return facts
+            return {}

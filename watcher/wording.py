@@ -41,17 +41,20 @@ def moment(time: datetime | None) -> str:
 
 def size(number: float) -> str:
     """Bytes with the unit that leaves three figures: ``6.91 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}" if unit != "B" else f"{int(number)} B"
+    if number < 1000:
+        return f"{int(number)} B"
+    unit = ""
+    for unit in ("kB", "MB", "GB", "TB"):
         number /= 1000
-    return f"{number:.3g} TB"
+        if number < 999.5:  # what is more would be rounded to 1e+03
+            return f"{number:.3g} {unit}"
+    return f"{number:.0f} {unit}"
 
 
 def _short(value: object) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
         value = ", ".join(f"{item.get('name')} (pid {item.get('pid')})" for item in value)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         value = "; ".join(map(str, value))
     text = str(value)
     return f'"{text}"' if " " in text else text

@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.harness import World
 
 
-@pytest.fixture()
+@pytest.fixture
 def world() -> Iterator[World]:
     # Not tmp_path: its names are longer than the path of a Unix socket may be.
     with tempfile.TemporaryDirectory(prefix="tw-") as folder:

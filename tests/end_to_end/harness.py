@@ -19,6 +19,8 @@ from watchdog.observers import Observer
 
 from watcher.config import PREFIX, Settings, load
 from watcher.events import Message
+from watcher.journal import Journal
+from watcher.paths import journal_file
 from watcher.subscriber import Subscriber
 
 PATIENCE_SECONDS = 60.0
@@ -28,6 +30,7 @@ YESTERDAY = "2026-01-19"
 
 _ACTOR = """
 import sys, apsw
+READ = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 def act(line):
     global db
     word, _, rest = line.partition(" ")
@@ -45,7 +48,7 @@ def act(line):
             db.executemany("INSERT INTO ticks (symbol, timestamp, bid, ask) VALUES (?, ?, ?, ?)",
                 [(f"S{n % 7}", n, 1.0 + n / 7, 1.1 + n / 7) for n in range(first, first + count)])
     elif word == "read":
-        db = apsw.Connection("file:" + rest + "?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        db = apsw.Connection("file:" + rest + "?mode=ro", flags=READ)
         db.execute("SELECT count(*) FROM ticks").get
     elif word == "close":
         db.close()
@@ -178,9 +181,6 @@ class World:
 
     def recorded(self) -> list[dict[str, Any]]:
         """All events so far, from the journal by way of the command line's own code."""
-        from watcher.journal import Journal
-        from watcher.paths import journal_file
-
         journal = Journal.open_for_reading(journal_file(self.settings.data))
         if journal is None:
             return []
@@ -247,9 +247,7 @@ class Events:
     def __exit__(self, *_: object) -> None:
         self._subscriber.close()
 
-    def _matches(
-        self, message: Message, event: str, key: str | None, where: Callable[[Any], bool]
-    ) -> bool:
+    def _matches(self, message: Message, event: str, key: str | None, where: Callable[[Any], bool]) -> bool:
         return message.event == event and key in (None, message.subject) and where(message.data)
 
     def _complaint(self, event: str, key: str | None) -> str:

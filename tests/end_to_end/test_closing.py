@@ -17,7 +17,9 @@ def sha256(path: Path) -> str:
 
 
 def count(path: Path) -> int:
-    connection = apsw.Connection(f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    connection = apsw.Connection(
+        f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
     try:
         return int(connection.execute("SELECT count(*) FROM ticks").get)
     finally:
@@ -31,7 +33,7 @@ def assert_one_whole_file(world: World, ticks: int) -> None:
     assert sha256(world.path(YESTERDAY, "backup")) == sha256(path)
 
 
-def open_writer(world: World):  # noqa: ANN201
+def open_writer(world: World):
     path = world.path(YESTERDAY)
     path.parent.mkdir(parents=True, exist_ok=True)
     return world.actor().do(f"open {path}", "write 0 500")

@@ -16,7 +16,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from handlers import run
 from handlers.contract import (
     BackedUp,
     Created,
@@ -28,6 +27,7 @@ from handlers.contract import (
     Sealed,
     Step,
 )
+from handlers.table import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -220,7 +220,7 @@ def flip() -> Callable[..., None]:
 
 KILLED = """
 import msgspec, signal
-from handlers import run as run_job
+from handlers.table import run as run_job
 from handlers.contract import Job
 
 job = msgspec.json.decode(sys.argv[1], type=Job)
@@ -256,7 +256,7 @@ def kill_at(child: Callable[..., Child]) -> Callable[[Job, int], bool]:
 
 LIMITED = """
 import msgspec, resource
-from handlers import run as run_job
+from handlers.table import run as run_job
 from handlers.contract import Job
 
 job = msgspec.json.decode(sys.argv[1], type=Job)

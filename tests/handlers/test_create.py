@@ -66,7 +66,7 @@ def test_a_missing_schema_says_so(day: Any) -> None:
     options = structs.replace(day.job.options, schema=str(day.root / "missing.sql"))
     failure = day.failed(Step.CREATE, options=options)
     assert "cannot read the schema" in failure.message
-    assert "create.schema" in failure.hint
+    assert "`schema`" in failure.hint
 
 
 def test_the_built_in_schema_is_used_without_a_setting(day: Any) -> None:

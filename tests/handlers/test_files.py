@@ -141,6 +141,21 @@ def test_root_gives_what_it_makes_to_the_owner_of_the_directory(tmp_path: Path) 
         assert (path.stat().st_uid, path.stat().st_gid) == (4321, 1234)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_directory_the_writer_could_not_use_is_not_left(tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    os.chown(tmp_path, 4321, 1234)
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(PermissionError):
+        files.make_directories(tmp_path / "2026" / "01")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "source").write_text("x")
+    files.copy_hashed(tmp_path / "source", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "x"
+
+
 def test_missing_space_names_the_filesystem_and_the_bytes(tmp_path: Path) -> None:
     with pytest.raises(StepError, match="not enough space") as caught:
         files.require_space(tmp_path, 1 << 60)

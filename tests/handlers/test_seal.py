@@ -245,12 +245,20 @@ def test_a_foreign_schema_is_sealed_with_what_can_be_known(
     assert found == expected
 
 
-def test_a_write_during_hashing_is_noticed(open_day: Any, monkeypatch: Any) -> None:
-    def write_meanwhile(path: Path, *, cold: bool) -> str:
-        open_day.fill(1, first=900)
+@pytest.mark.parametrize("moment", ["fsync_file", "sha256_of", "require_released"])
+def test_a_write_after_the_ticks_were_counted_is_noticed(
+    open_day: Any, monkeypatch: Any, moment: str
+) -> None:
+    calls = iter([False, True] if moment == "require_released" else [True])
+
+    def write_meanwhile(path: Path, **_: object) -> str:
+        if next(calls):
+            open_day.fill(1, first=900)
         return ""
 
-    monkeypatch.setattr("handlers.seal.sha256_of", write_meanwhile)
-    failure = open_day.failed(Step.SEAL)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"handlers.seal.{moment}", write_meanwhile)
+        failure = open_day.failed(Step.SEAL)
     assert failure.trouble is Trouble.CHANGED
     assert failure.retryable
+    assert open_day.seal().ticks == 301

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from watcher import filesystem
-from watcher.filesystem import CANARY_NAME, FileSystem, Hints, WatchError
+from watcher import filesystem, observation
+from watcher.filesystem import FileSystem, Hints
+from watcher.observation import CANARY_NAME, Observation, WatchError
 
 REPOSITORY = Path(__file__).parents[2]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="about inotify")
@@ -58,7 +59,7 @@ class Watched:
         return self.system.check()
 
     @property
-    def observation(self) -> filesystem._Observation:
+    def observation(self) -> Observation:
         assert self.system._observation is not None
         return self.system._observation
 
@@ -283,7 +284,7 @@ def test_a_symlink_out_of_the_root_is_not_followed(root: Path, options: dict[str
 
 
 def test_too_many_hints_become_a_rescan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesystem, "MAX_HINTS", 5)
+    monkeypatch.setattr(observation, "MAX_HINTS", 5)
     with watching(root) as watched:
         for n in range(10):
             (root / f"{n}.db").touch()
@@ -685,7 +686,7 @@ def test_a_second_start_replaces_the_first(root: Path) -> None:
 
 
 def test_stop_is_bounded_when_a_handler_hangs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesystem, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(observation, "STOP_SECONDS", 0.05)
     entered, release = threading.Event(), threading.Event()
 
     def wake() -> None:

@@ -29,7 +29,9 @@ def demo(
         try:
             keep.mkdir(parents=True)
         except OSError as error:
-            raise ConfigError(f"--keep {keep}: {error.strerror}; name a folder that is not there yet") from None
+            raise ConfigError(
+                f"--keep {keep}: {error.strerror}; name a folder that is not there yet"
+            ) from None
         raise typer.Exit(show(keep.resolve(), days, seconds_a_day))
     with TemporaryDirectory(prefix="tickward-demo-") as folder:
         raise typer.Exit(show(Path(folder).resolve(), days, seconds_a_day))

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def events(
     context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens.")] = False,
-    since: Annotated[
-        int | None, typer.Option(min=0, help="Begin after this sequence number.")
-    ] = None,
+    since: Annotated[int | None, typer.Option(min=0, help="Begin after this sequence number.")] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with so many old ones.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
@@ -30,19 +28,19 @@ def events(
         typer.echo(_as_json(message) if json else _as_line(message))
 
 
-def _messages(
-    settings: Settings, since: int | None, last: int, follow: bool
-) -> Iterator[Message]:
+def _messages(settings: Settings, since: int | None, last: int, follow: bool) -> Iterator[Message]:
     from watcher.events import from_frames, to_frames
     from watcher.journal import Journal
     from watcher.paths import journal_file
     from watcher.subscriber import Subscriber
 
     journal = Journal.open_for_reading(journal_file(settings.data))
-    position = since or 0
+    position = 0
     if journal is not None:
         with journal:
-            position = since if since is not None else max(0, journal.head() - last)
+            # A number that is not there yet, or was another journal's: go on from the newest.
+            head = journal.head()
+            position = max(0, head - last) if since is None else min(since, head)
             while records := journal.since(position):
                 for record in records:
                     yield from_frames(to_frames(record, journal.epoch))

@@ -40,7 +40,7 @@ def common(
         typer.Option("--config", "-c", help="Configuration file; else ./config.toml, else defaults."),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Log more, and show tracebacks.")] = False,
-    version: Annotated[
+    _shown: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show versions.")
     ] = False,
 ) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def plan(
     context: typer.Context,
-    at: Annotated[str, typer.Option(help="Plan for this time (ISO 8601, UTC), not for now.")] = "",
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Plan for this time (ISO 8601, UTC), not for now.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what would be done, when and why, and what each other day waits for. Changes nothing."""
@@ -26,7 +28,7 @@ def plan(
 
     options: Context = context.obj
     settings = options.load()
-    now = _time(at) if at else clock_of(settings.clock).now()
+    now = clock_of(settings.clock).now() if at is None else _time(at)
     found = survey(settings, now)
     rows = [_row(entry, found) for entry in found.plan.entries]
     if json:
@@ -39,9 +41,9 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(
-            f"--at: {text!r} is not a time such as 2026-01-25 or 2026-01-25T02:00"
-        ) from None
+        raise ConfigError(f"--at: {text!r} is not a time such as 2026-01-25 or 2026-01-25T02:00") from None
+    if not 1970 <= moment.year < 9000:
+        raise ConfigError(f"--at: {text!r} is too far away")
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
@@ -71,9 +73,10 @@ _STYLES = {"action": "bold green", "wait": "dim", "block": "bold red"}
 
 
 def _print(rows: list[dict[str, Any]], now: datetime) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from watcher.cli.console import console
     from watcher.wording import moment
 
     table = Table(title=f"Plan at {moment(now)}", title_justify="left")
@@ -82,5 +85,5 @@ def _print(rows: list[dict[str, Any]], now: datetime) -> None:
     for row in rows:
         when = moment(row["when"])
         cells = (row["database"], row["state"], row["entry"], row["step"] or "", when, row["reason"])
-        table.add_row(*cells, style=_STYLES[row["entry"]])
-    Console().print(table)
+        table.add_row(*map(escape, cells), style=_STYLES[row["entry"]])
+    console().print(table)

@@ -89,22 +89,24 @@ _COLOURS = {"OK": "bold green", "ATTENTION": "bold yellow", "FAILING": "bold red
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    from watcher.cli.console import console
+
+    out = console()
     verdict = report["verdict"]
     pid = report["daemon_pid"]
     daemon = f"daemon running, pid {pid}" if pid is not None else "no daemon is running"
-    console.print(f"[{_COLOURS[verdict]}]{verdict}[/]  {daemon}; {report['sequence']} events recorded")
+    out.print(f"[{_COLOURS[verdict]}]{verdict}[/]  {daemon}; {report['sequence']} events recorded")
     for name, rotated in report["streams"].items():
-        console.print(f"{name}: current day {rotated.current}, {rotated.current_db}", soft_wrap=True)
+        line = f"{name}: current day {rotated.current}, {rotated.current_db}"
+        out.print(escape(line), soft_wrap=True)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report["states"].items()))
-    console.print(f"days: {counts or 'none'}")
+    out.print(f"days: {counts or 'none'}")
     for line in _lines(report):
-        console.print(escape(line), soft_wrap=True)
+        out.print(escape(line), soft_wrap=True)
     if report["databases"]:
-        console.print(_table(report["databases"]))
+        out.print(_table(report["databases"]))
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -115,9 +117,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         who = ", ".join(f"{h.name} (pid {h.pid})" for h in item["holders"]) or "an unknown process"
         copied = item["safety_copy_at"]
         copy = f"a consistent copy was taken {moment(copied)}" if copied else "no copy of it yet"
-        lines.append(
-            f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}"
-        )
+        lines.append(f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}")
     for item in report["failed"]:
         failed = item["failure"]
         again = f"next try {moment(failed.next_try)}" if failed.next_try else "not tried again"

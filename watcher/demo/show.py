@@ -60,9 +60,7 @@ class Picture:
         """Days earlier than a date that are not yet sealed and backed up."""
         done = ("backed_up", "compressed")
         return [
-            key
-            for key, row in self.rows.items()
-            if key.rpartition("/")[2] < before and row.state not in done
+            key for key, row in self.rows.items() if key.rpartition("/")[2] < before and row.state not in done
         ]
 
     def table(self, clock: datetime) -> Table:
@@ -146,9 +144,7 @@ class _Draw:
     def __call__(self, message: Message) -> None:
         if not self._console.is_terminal:
             line = event_line(message.sequence, message.event, message.subject, message.data)
-            self._console.print(
-                f"{message.time:%Y-%m-%d %H:%M} {line}", soft_wrap=True, markup=False
-            )
+            self._console.print(f"{message.time:%Y-%m-%d %H:%M} {line}", soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -51,9 +51,7 @@ class Instrument(Struct, frozen=True):
     """The narrowest spread, in steps."""
 
 
-def realistic(
-    start_ms: int, *, symbols: int = 100, rate: float = 10.0, seed: int = 0
-) -> Iterator[Tick]:
+def realistic(start_ms: int, *, symbols: int = 100, rate: float = 10.0, seed: int = 0) -> Iterator[Tick]:
     """Yield ticks from ``start_ms`` on, for ever, in the order of their time stamps.
 
     Arrivals are a Poisson process of ``rate`` ticks a second over all ``symbols``; the first ones
@@ -72,9 +70,7 @@ def realistic(
     return _walk(known[:symbols], start_ms, rate, random.Random(seed))
 
 
-def _walk(
-    chosen: list[Instrument], start_ms: int, rate: float, rng: random.Random
-) -> Iterator[Tick]:
+def _walk(chosen: list[Instrument], start_ms: int, rate: float, rng: random.Random) -> Iterator[Tick]:
     busy = list(accumulate(1 / (rank + 10) for rank in range(len(chosen))))
     prices = [round(instrument.price * instrument.steps) for instrument in chosen]
     last = [start_ms - 1] * len(chosen)

@@ -198,17 +198,13 @@ def _end(options: Namespace, start: datetime) -> datetime | None:
     return until
 
 
-def _source(
-    options: Namespace, start: datetime, until: datetime | None
-) -> Iterator[tuple[float, Tick]]:
+def _source(options: Namespace, start: datetime, until: datetime | None) -> Iterator[tuple[float, Tick]]:
     """Ticks, each with the Unix milliseconds of the clock at which it arrives."""
     start_ms = start.timestamp() * 1000
     if options.csv:
         gap_ms = 1000 / options.rate if options.rate else 0.0
         return ((start_ms + n * gap_ms, tick) for n, tick in enumerate(from_csv(options.csv)))
-    ticks = realistic(
-        int(start_ms), symbols=options.symbols, rate=options.rate or 10.0, seed=options.seed
-    )
+    ticks = realistic(int(start_ms), symbols=options.symbols, rate=options.rate or 10.0, seed=options.seed)
     end_ms = until.timestamp() * 1000 if until else float("inf")
     return takewhile(lambda due: due[0] < end_ms, ((tick.timestamp, tick) for tick in ticks))
 

@@ -29,9 +29,7 @@ def database(path: Path) -> Iterator[Database]:
     database.close()
 
 
-def test_a_batch_that_finds_the_database_locked_is_committed_later(
-    database: Database, path: Path
-) -> None:
+def test_a_batch_that_finds_the_database_locked_is_committed_later(database: Database, path: Path) -> None:
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
 

@@ -117,9 +117,7 @@ def test_ticks_of_one_symbol_and_millisecond_are_moved_apart_and_late_ones_are_n
         (CSV + "EURUSD,1300,1.0\n", "line 5"),
     ],
 )
-def test_a_file_that_does_not_hold_ticks_is_refused_by_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_a_file_that_does_not_hold_ticks_is_refused_by_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "ticks.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):

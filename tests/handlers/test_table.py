@@ -13,7 +13,7 @@ import apsw
 import pytest
 from msgspec import structs
 
-import handlers
+from handlers import files, table
 from handlers.contract import Done, Failure, Holder, Job, Step, StepError, Trouble
 
 CONNECTION = """
@@ -27,13 +27,13 @@ def outcome_of(day: Any, monkeypatch: Any, error: BaseException) -> Failure:
     def step(job: Job) -> None:
         raise error
 
-    monkeypatch.setitem(handlers.HANDLERS, Step.SEAL, step)
+    monkeypatch.setitem(table.HANDLERS, Step.SEAL, step)
     failure: Failure = day.failed(Step.SEAL)
     return failure
 
 
 def test_every_step_has_a_handler() -> None:
-    assert set(handlers.HANDLERS) == set(Step)
+    assert set(table.HANDLERS) == set(Step)
 
 
 def test_a_step_error_keeps_all_it_says(day: Any, monkeypatch: Any) -> None:
@@ -153,7 +153,7 @@ def test_killed_anywhere_it_is_simply_done_again(day: Any, kill_at: Callable[...
         assert day.database.exists() or step is Step.CREATE
         number += 1
     assert number > 2
-    handlers.files.sweep_temporaries(day.root)
+    files.sweep_temporaries(day.root)
     assert day.seal().ticks == (100 if step is Step.SEAL else 0)
     assert len(day.files()) == 1
 
@@ -161,8 +161,8 @@ def test_killed_anywhere_it_is_simply_done_again(day: Any, kill_at: Callable[...
 def test_outcomes_cross_processes(day: Any) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        done = pool.submit(handlers.run, day.job).result()
-        failure = pool.submit(handlers.run, structs.replace(day.job, step=Step.BACKUP)).result()
+        done = pool.submit(table.run, day.job).result()
+        failure = pool.submit(table.run, structs.replace(day.job, step=Step.BACKUP)).result()
     assert isinstance(done, Done)
     assert isinstance(failure, Failure)
     assert (done.job.step, failure.job.step) == (Step.CREATE, Step.BACKUP)
