@@ -41,7 +41,7 @@ def create(job: Job) -> Created | None:
             publish_new(temp, path)
         except FileExistsError:
             return None  # the writer was first
-    assert signature is not None  # noqa: S101  (it was just built)
+    assert signature is not None
     return Created(str(path), signature)
 
 

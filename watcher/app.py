@@ -29,7 +29,7 @@ from watcher.config import ClockSettings, Settings
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
 from watcher.events import DAEMON_KEY, Event, Record, Rotated, Started, Stopped
 from watcher.filesystem import FileSystem, Hints
-from watcher.inventory import Inventory
+from watcher.inventory import SENTINEL_NAME, Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.loop import Loop
@@ -81,6 +81,23 @@ def prepare_directories(settings: Settings) -> Settings:
     return replace(settings, data=replace(settings.data, **real))
 
 
+@contextmanager
+def _journal_errors() -> Iterator[None]:
+    """The journal may fail where no step can be tried again: at the very start and end."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise TickwardError(
+            f"the journal cannot be written ({error}); free space on its disk, or check its permissions"
+        ) from error
+
+
+def _keep_sentinel(settings: Settings, journal: Journal) -> None:
+    """Mark the backup directory as what it is, unless backups that are known of should be there."""
+    if not any(facts.backed_up for facts in journal.all_facts().values()):
+        (Path(settings.data.backup) / SENTINEL_NAME).touch()
+
+
 class App:
     """One daemon, or one pass, over one configuration.
 
@@ -105,10 +122,11 @@ class App:
         self._wakeup = Wakeup()
         self._stop_reason = ""
         self._reload_wanted = False
+        self._last_error = ""
 
     def run(self) -> int:
         """Look after the databases until told to stop. Returns the exit code."""
-        with self._started(daemon=True) as (loop, files):
+        with _journal_errors(), self._started(daemon=True) as (loop, files):
             while not self._stop_reason:
                 self._reload_if_wanted(loop)
                 self._guarded_step(loop, files)
@@ -116,7 +134,7 @@ class App:
 
     def once(self) -> int:
         """Do all that is due, wait for it, and end. Returns the exit code."""
-        with self._started(daemon=False) as (loop, _):
+        with _journal_errors(), self._started(daemon=False) as (loop, _):
             hints = Hints(frozenset(), rescan=True)
             while not self._stop_reason:
                 now = self._clock.now()
@@ -144,6 +162,7 @@ class App:
                 for path in sweep_temporaries(Path(top)):
                     logger.info("removed {}, left behind by an interrupted step", path)
             journal = stack.enter_context(Journal.open_for_writing(journal_file(settings.data)))
+            _keep_sentinel(settings, journal)
             publisher = Publisher(settings.events, journal_file(settings.data))
             publisher.start()
             stack.callback(publisher.stop)
@@ -213,18 +232,26 @@ class App:
             now = self._clock.now()
             loop.step(now, files.drain())
             seconds = self._clock.real_seconds(loop.next_wake(now))
+            self._last_error = ""
         except (apsw.Error, OSError) as error:
             loop.scan_again()
-            logger.bind(error=str(error)).error(
-                "the daemon could not go on ({}); nothing is lost, it tries again in {:.0f} s",
-                error,
-                seconds,
-            )
+            self._complain(error)
         except Exception:
             loop.scan_again()
             logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
         self._wakeup.wait(min(seconds, files.next_check_seconds))
         loop.rest()
+
+    def _complain(self, error: Exception) -> None:
+        """Said once, as long as it stays the same: a daemon that waits for a disk waits quietly."""
+        level = "DEBUG" if str(error) == self._last_error else "ERROR"
+        self._last_error = str(error)
+        logger.bind(error=str(error)).log(
+            level,
+            "the daemon cannot go on ({}); nothing is lost, it tries again every {:.0f} s",
+            error,
+            _AFTER_ERROR_SECONDS,
+        )
 
     def _write_metadata(self, rotated: Mapping[str, tuple[Rotated, datetime]]) -> None:
         try:

@@ -224,7 +224,10 @@ def _variables(environment: Mapping[str, str]) -> list[Variable]:
 
 
 def _literal(text: str) -> object:
-    """A number, truth value or list as TOML writes it; anything else is a string as it stands."""
+    """A number, truth value or list as TOML writes it; anything else is a string as it stands.
+
+    A string that looks like one of those is put in quotes, as in TOML.
+    """
     try:
         value: object = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

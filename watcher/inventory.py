@@ -19,6 +19,8 @@ from watcher.config import Data
 from watcher.pattern import Pattern
 from watcher.state import Database, Facts, Files
 
+SENTINEL_NAME = ".tickward-backup"
+"""Lies in the backup directory, and tells it from a mount point on which nothing is mounted."""
 _SIDECARS = ("-wal", "-shm", "-journal")
 
 
@@ -122,6 +124,27 @@ class Inventory:
             if database is not None and _in_use(database):
                 early.add(stream)
         return early
+
+    def forget_unknown(self, today: date) -> None:
+        """Drop days gone by of which there never was a file or a fact: nobody made them."""
+        for key, database in list(self._databases.items()):
+            if database.day < today and database.files == Files() and database.facts == Facts():
+                del self._databases[key]
+
+    def require_root(self) -> None:
+        """Raise `FileNotFoundError` if the root is not there: nothing may be made in its place."""
+        if not Path(self._data.root).is_dir():
+            raise FileNotFoundError(f"the root {self._data.root} is gone: mount it, or restore it")
+
+    def backup_doubt(self) -> str:
+        """Why the backup directory is not to be written to; empty if it is what it was."""
+        sentinel = Path(self._data.backup, SENTINEL_NAME)
+        if sentinel.exists():
+            return ""
+        return (
+            f"{sentinel} is missing: is the backup disk mounted? "
+            f"If this is a new, empty one: touch {sentinel}"
+        )
 
     def key_of(self, path: str) -> str | None:
         """The key of the database that a path is an artefact of; None if it is not ours."""

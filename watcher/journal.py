@@ -70,8 +70,11 @@ class Journal:
     @classmethod
     def open_for_reading(cls, file: Path) -> Journal | None:
         """Open the journal beside a running daemon or without one; None if there is none yet."""
-        if not file.exists():
-            return None
+        try:
+            if not file.exists():
+                return None
+        except OSError as error:
+            raise _unreadable(file, error) from error
         connection = _connect(file, apsw.SQLITE_OPEN_READONLY)
         with _closed_on_error(connection, file):
             if _is_empty(connection):

@@ -27,7 +27,7 @@ KEYS = (
     "level",  # DEBUG INFO WARNING ERROR CRITICAL
     "message",  # for people
     "event",  # name of the lifecycle event
-    "sequence",  # its number in the journal
+    "seq",  # its number in the journal
     "at",  # the clock time of the event
     "database",  # its key, stream/YYYY-MM-DD; the stream for a rotation
     "step",  # the step it came from
@@ -88,7 +88,7 @@ def event_line(record: Record, event: Event, seconds: float | None) -> None:
     """The one line that each lifecycle event gets, with its sequence number."""
     keys: dict[str, Any] = {
         "event": record.event,
-        "sequence": record.sequence,
+        "seq": record.sequence,
         "at": record.time.isoformat(),
         "step": getattr(event, "step", None) or _STEPS.get(record.event),
         "database": record.key if record.key != DAEMON_KEY else None,

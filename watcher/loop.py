@@ -34,6 +34,8 @@ from watcher.state import Facts, fold
 _MAX_ROUNDS = 5
 """Recording one thing can reveal the next (closed, then re-opened); more than this is a defect."""
 
+_MIDNIGHT_MARGIN = timedelta(seconds=10)
+
 Announce = Callable[[Record, Event, float | None], None]
 """Called with each recorded event, and how many seconds the step took that led to it."""
 
@@ -102,7 +104,7 @@ class Loop:
         now = self._clock.now()
         settling = self._inventory.unsettled_until(now, self.settings.watch.settle_seconds)
         due = self.last_plan is not None and bool(self.last_plan.actions)
-        return bool(self._pool.running() or self._unrecorded or due or settling)
+        return bool(self._pool.busy() or self._unrecorded or due or settling)
 
     def rotated(self) -> Mapping[str, tuple[Rotated, datetime]]:
         """The last rotation of each stream, and when it was."""
@@ -153,17 +155,20 @@ class Loop:
             self._write_metadata(self.rotated())
 
     def _look(self, now: datetime, hints: Hints) -> None:
+        self._inventory.require_root()
         if hints.rescan or self._scan_at is None or self._scan_at <= now:
             self._inventory.scan()
-            self._scan_at = now + timedelta(seconds=self.settings.watch.rescan_seconds)
+            self._scan_at = _not_at_midnight(now + timedelta(seconds=self.settings.watch.rescan_seconds))
         self._inventory.look(hints.paths, now)
         for stream, day in wanted(self.settings, now):
             self._inventory.add(stream, day)
+        self._inventory.forget_unknown(now.date())
         self._inventory.probe_settled(now, self.settings.watch.settle_seconds)
 
     def _plan_and_notice(self, now: datetime) -> Plan:
         for _ in range(_MAX_ROUNDS):
-            current = plan(self._inventory.databases(), self.settings, now)
+            doubt = self._inventory.backup_doubt()
+            current = plan(self._inventory.databases(), self.settings, now, doubt)
             if not current.notices:
                 break
             self.record([(notice.key, notice.event) for notice in current.notices], now)
@@ -252,3 +257,9 @@ class Loop:
             next_try=now + timedelta(seconds=delay) if failure.retryable else None,
             evidence=evidence,
         )
+
+
+def _not_at_midnight(moment: datetime) -> datetime:
+    """A walk of a large tree must not hold up the rotation: put it off until that is out."""
+    midnight = next_midnight(moment)
+    return midnight + _MIDNIGHT_MARGIN if midnight - moment < _MIDNIGHT_MARGIN else moment

@@ -25,6 +25,8 @@ from watcher.pattern import Pattern
 from watcher.schedule import due, end_of, start_of
 from watcher.state import Database, Facts
 
+_WRITE_BACKUPS = (Step.BACKUP, Step.COMPRESS)
+
 
 class Action(Struct, frozen=True):
     """A step that is due."""
@@ -85,8 +87,15 @@ class Plan(Struct, frozen=True):
         return min(untils, default=None)
 
 
-def plan(databases: Iterable[Database], settings: Settings, now: datetime) -> Plan:
-    """Decide. The databases include those that are still to be created (see `wanted`)."""
+def plan(databases: Iterable[Database], settings: Settings, now: datetime, backup_doubt: str = "") -> Plan:
+    """Decide.
+
+    Args:
+        databases: also those that are still to be created (see `wanted`).
+        settings: ages, schedules and patience.
+        now: aware, UTC.
+        backup_doubt: why the backup directory is not to be written to, if it is not.
+    """
     entries: list[Entry] = []
     notices: list[Notice] = []
     databases = sorted(databases, key=lambda database: database.key)
@@ -99,7 +108,10 @@ def plan(databases: Iterable[Database], settings: Settings, now: datetime) -> Pl
             notices.append(Notice(database.key, notice))
             entries.append(Wait(database.key, "to be recorded first", now))
         else:
-            entries.append(_decide(database, settings, now))
+            entry = _decide(database, settings, now)
+            if backup_doubt and isinstance(entry, Action) and entry.step in _WRITE_BACKUPS:
+                entry = Block(database.key, backup_doubt)
+            entries.append(entry)
     return Plan(now, tuple(entries), tuple(notices))
 
 
@@ -237,7 +249,10 @@ def _decide(database: Database, settings: Settings, now: datetime) -> Entry:
 
 
 def _blocked_by_fact(database: Database) -> str:
-    facts, evidence = database.facts, database.files.evidence
+    facts = database.facts
+    if not (facts.corrupt or facts.conflict or facts.failed):
+        return ""
+    evidence = database.files.evidence
     if facts.corrupt and facts.corrupt.evidence == evidence:
         first = facts.corrupt.problems[0] if facts.corrupt.problems else facts.corrupt.error
         return f"corrupt: {first}. {facts.corrupt.hint}"
@@ -251,6 +266,8 @@ def _blocked_by_fact(database: Database) -> str:
 
 def _decide_absent(database: Database, settings: Settings, now: datetime) -> Entry:
     key, facts = database.key, database.facts
+    if database.day < now.date() and facts == Facts() and not database.files.backup:
+        return Wait(key, "nobody made a database that day")
     if facts.sealed or facts.closed or facts.opened or database.day < now.date():
         backup = database.files.backup_compressed or database.files.backup
         where = f"; its backup is still in {settings.data.backup}" if backup else ""

@@ -62,6 +62,11 @@ class Pool:
         with self._lock:
             return [job for job, _ in self._running.values()]
 
+    def busy(self) -> bool:
+        """Whether a job is running, or has ended and was not collected yet."""
+        with self._lock:
+            return bool(self._running or self._ended)
+
     def submit(self, job: Job) -> None:
         """Start a job. Its outcome comes back through `collect`, whatever happens to it."""
         try:

@@ -253,7 +253,7 @@ class _Session:
             "events.replay to others. The work goes on, nothing is lost: events are in the journal, "
             "and the address is tried again every {:g} s",
             endpoint,
-            error,
+            error.strerror or error,
             self._retry_seconds,
         )
 

@@ -45,9 +45,12 @@ def survey(settings: Settings, now: datetime) -> Survey:
     for stream, day in wanted(settings, now):
         inventory.add(stream, day)
     inventory.probe_settled(now, settings.watch.settle_seconds)
+    inventory.forget_unknown(now.date())
     databases = inventory.databases()
+    # Before the first start there is no sentinel yet; the daemon is about to make it.
+    backup_doubt = inventory.backup_doubt() if head else ""
     return Survey(
-        plan=plan(databases, settings, now),
+        plan=plan(databases, settings, now, backup_doubt),
         databases={database.key: database for database in databases},
         streams={key: known for key, known in facts.items() if "/" not in key},
         daemon_pid=Lock(Path(settings.data.state)).holder(),

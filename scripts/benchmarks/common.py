@@ -87,14 +87,17 @@ def subscribe(folder: Path) -> Subscriber:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process and its children that are still there have used."""
-    total = 0.0
-    ticks = os.sysconf("SC_CLK_TCK")
+    """CPU time that all threads of a process have used."""
+    return sum(
+        int(Path(thread, "schedstat").read_text().split()[0]) / 1e9
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+    )
+
+
+def workers_of(pid: int) -> list[str]:
+    """The processes of a daemon's workers, without the tracker that multiprocessing keeps beside them."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for one in (pid, *map(int, children)):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / ticks
-    return total
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def memory_mb(pid: int) -> float:

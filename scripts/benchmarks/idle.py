@@ -1,4 +1,4 @@
-"""What the daemon costs while nothing happens: CPU and memory, with a year of days in the tree."""
+"""What the daemon costs while nothing happens: CPU and memory, with many days in the tree."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from scripts.benchmarks.common import (
     TODAY,
+    workers_of,
     configure,
     cpu_seconds,
     daemon,
@@ -39,12 +40,13 @@ def main() -> None:
             for _ in range(options.days):
                 while (message := events.receive(60)) is not None and message.event != "backed_up":
                     pass
-            pause(40)  # idle workers are let go after 30 s
+            while workers_of(process.pid):  # idle workers are let go after a while
+                pause(1)
             before = cpu_seconds(process.pid)
             pause(options.seconds)
             used = cpu_seconds(process.pid) - before
             print(
-                f"idle with {options.days} days: {100 * used / options.seconds:.3f} % of one core, "
+                f"idle with {options.days} days: {100 * used / options.seconds:.2f} % of one core, "
                 f"{memory_mb(process.pid):.0f} MB resident"
             )
 

@@ -190,6 +190,13 @@ class World:
                 for r in journal.since(0, 100_000)
             ]
 
+    def unbroken(self) -> bool:
+        """Whether the journal's chain of events holds from its first link to its last."""
+        journal = Journal.open_for_reading(journal_file(self.settings.data))
+        assert journal is not None
+        with journal:
+            return journal.first_broken() is None
+
     def events(self) -> Events:
         settings = self.settings.events
         return Events(Subscriber(settings.publish, settings.replay, since=0), self.folder)

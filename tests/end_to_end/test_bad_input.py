@@ -155,6 +155,24 @@ def test_a_full_disk(world: World) -> None:
         assert world.stop(daemon) == 0
 
 
+def test_a_backup_disk_that_is_not_mounted_is_not_filled(world: World) -> None:
+    world.make(YESTERDAY, 100)
+    assert world.run("once").returncode == 0
+    backup, disk = world.folder / "backup", world.folder / "disk"
+    backup.rename(disk)
+    world.make("2026-01-18", 50)
+    assert world.run("once").returncode == 0
+    assert list(backup.iterdir()) == [], "an empty mount point stays empty"
+    blocked = {entry["database"]: entry["reason"] for entry in world.json("status")["blocked"]}
+    assert set(blocked) == {KEY, "ticks/2026-01-18"}
+    assert "is the backup disk mounted?" in blocked[KEY]
+    backup.rmdir()
+    disk.rename(backup)
+    assert world.run("once").returncode == 0
+    assert world.path("2026-01-18", "backup").exists()
+    assert world.json("status")["blocked"] == []
+
+
 def test_the_root_disappears_and_comes_back(world: World) -> None:
     world.make(YESTERDAY, 100)
     world.daemon()

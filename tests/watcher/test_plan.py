@@ -135,7 +135,8 @@ class TestCreate:
         assert "its backup is still in" in entry.reason
 
     def test_the_past_is_not_made(self) -> None:
-        assert isinstance(decide(database(files=Files(), facts=Facts()), LATER), Block)
+        assert isinstance(decide(database(files=Files(), facts=Facts()), LATER), Wait)
+        assert isinstance(decide(database(files=Files()), LATER), Block)
 
 
 class TestSeal:
@@ -298,6 +299,13 @@ class TestBlocks:
         assert "is it mounted?" in found.entries[0].reason
         one_back = plan([*gone[1:], missing_today, backed_up_day()], SETTINGS, utc("2026-01-29 12:00"))
         assert [action.step for action in one_back.actions] == [Step.CREATE]
+
+    @pytest.mark.parametrize("subject", [sealed_day(), backed_up_day()])
+    def test_a_backup_disk_in_doubt_is_not_written_to(self, subject: Database) -> None:
+        found = plan([subject], SETTINGS, utc("2026-06-01"), "is the backup disk mounted?")
+        assert found.entries == (Block(subject.key, "is the backup disk mounted?"),)
+        waiting = plan([backed_up_day()], SETTINGS, LATER, "is the backup disk mounted?")
+        assert isinstance(waiting.entries[0], Wait)
 
 
 class TestOrder:

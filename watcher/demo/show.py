@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,14 +13,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from watcher.config import Ageing
 from watcher.demo.proof import DayProof, prove
 from watcher.demo.stage import Stage
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED
 from watcher.events import Message
+from watcher.schedule import due
 from watcher.subscriber import Subscriber
 from watcher.wording import event_line, size
 
-_QUIET_SECONDS = 2.0
 _LONGEST_SECONDS = 60.0
 """After the writer's end: how long the daemon may take over what is left."""
 
@@ -56,12 +57,16 @@ class Picture:
         elif message.event == "compressed":
             row.bytes_now = data["compressed_bytes"]
 
-    def unfinished(self, before: str) -> list[str]:
-        """Days earlier than a date that are not yet sealed and backed up."""
-        done = ("backed_up", "compressed")
-        return [
-            key for key, row in self.rows.items() if key.rpartition("/")[2] < before and row.state not in done
-        ]
+    def unfinished(self, end: datetime, compress: Ageing) -> list[str]:
+        """The days before ``end`` that have not got as far as they should have by then."""
+        late = []
+        for key, row in self.rows.items():
+            day = date.fromisoformat(key.rpartition("/")[2])
+            is_due = due(day, compress.after_days, compress.schedule) <= end
+            done = ("compressed",) if is_due else ("backed_up", "compressed")
+            if day < end.date() and row.state not in done:
+                late.append(key)
+        return late
 
     def table(self, clock: datetime) -> Table:
         table = Table(title=f"{clock:%A %Y-%m-%d %H:%M} UTC   {self.seen} events", min_width=70)
@@ -111,21 +116,18 @@ def show(folder: Path, days: int, seconds_a_day: float) -> int:
 
 
 def _follow(stage: Stage, subscriber: Subscriber, picture: Picture, draw: _Draw) -> None:
-    quiet_since = ended_at = time.monotonic()
-    ended = False
+    ended_at: float | None = None
     while True:
         message = subscriber.receive(timeout_seconds=0.2)
-        now = time.monotonic()
         if message is not None:
             picture.take(message)
             draw(message)
-            quiet_since = now
-        if not ended and stage.writer_ended():
-            ended, ended_at = True, now
-        settled = now - quiet_since > _QUIET_SECONDS
-        if ended and settled and not picture.unfinished(f"{stage.end:%Y-%m-%d}"):
-            return
-        if ended and now - ended_at > _LONGEST_SECONDS:
+        if ended_at is None and stage.writer_ended():
+            ended_at = time.monotonic()
+        if ended_at is not None and (
+            not picture.unfinished(stage.end, stage.settings.compress)
+            or time.monotonic() - ended_at > _LONGEST_SECONDS
+        ):
             return
 
 

@@ -1,0 +1,44 @@
+"""The daemon is killed again and again, wherever it happens to be; the proof at the end is the same."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+from tests.end_to_end.harness import World
+from watcher.demo.proof import prove
+
+DAYS = [f"2026-01-{day:02}" for day in range(10, 18)]
+TICKS = 3000
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_again_and_again(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    world.configure(
+        compress={"after_days": 0, "schedule": "on_rotation", "level": 3, "frame_mib": 1},
+        watch={"settle_seconds": 0.05},
+    )
+    for day in DAYS:
+        world.make(day, TICKS)
+    for _ in range(8):
+        daemon = world.daemon()
+        with world.events() as events:
+            events.until("started", count=world.count("started"))
+            for _ in range(chance.randrange(6)):
+                if events._subscriber.receive(timeout_seconds=chance.random() / 4) is None:
+                    break
+        assert world.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
+    daemon = world.daemon()
+    with world.events() as events:
+        for day in DAYS:
+            events.until("compressed", f"ticks/{day}")
+    assert world.stop(daemon) == 0
+    proofs = prove(world.settings)
+    assert [(proof.day, proof.form, proof.ticks, proof.problems) for proof in proofs] == [
+        (day, "zst", TICKS, ()) for day in DAYS
+    ]
+    assert world.temporaries() == []
+    assert world.unbroken()

@@ -1,0 +1,474 @@
+"""The journal: all or nothing, no gaps, an unbroken chain, and a reader beside the writer."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.contract import BackedUp, Compressed, Created, Sealed, Step
+from tests.watcher.builders import RAW, backed_up, compressed, sealed
+from tests.watcher.processes import Child
+from watcher.errors import EXIT_STEP_FAILED, TickwardError
+from watcher.events import EVENTS, Closed, Event, Failed, Opened, Reopened, Rotated, Stopped
+from watcher.journal import Journal, _begin
+from watcher.state import Facts, fold
+
+AT = datetime(2026, 1, 21, 0, 0, 1, 234567, tzinfo=UTC)
+KEY = "ticks/2026-01-20"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(file: Path) -> Iterator[Journal]:
+    with Journal.open_for_writing(file) as journal:
+        yield journal
+
+
+def opened(path: str = "/r/x.db") -> tuple[str, Event]:
+    return KEY, Opened(path)
+
+
+def fill(journal: Journal, count: int) -> None:
+    for number in range(count):
+        journal.record([(KEY, Stopped(f"event {number}"))], AT + timedelta(seconds=number))
+
+
+def change(file: Path, *statements: str, values: tuple[int, ...] = ()) -> None:
+    """What somebody does to the file behind tickward's back."""
+    connection = apsw.Connection(str(file))
+    for statement in statements:
+        connection.execute(statement, values)
+    connection.close()
+
+
+class TestRecording:
+    def test_numbers_events_from_one_without_gaps(self, journal: Journal) -> None:
+        assert (journal.head(), journal.oldest()) == (0, 0)
+        journal.record([opened(), (KEY, Closed("/r/x.db", RAW, 0))], AT)
+        journal.record([], AT)
+        records = journal.record([("ticks/2026-01-21", Created("/r/y.db", RAW))], AT)
+        assert [record.sequence for record in records] == [3]
+        assert [record.sequence for record in journal.since(0)] == [1, 2, 3]
+        assert (journal.head(), journal.oldest()) == (3, 1)
+
+    def test_gives_back_what_it_will_say_later(self, journal: Journal) -> None:
+        event = Closed("/r/x.db", RAW, 5)
+        told = journal.record([(KEY, event)], AT)
+        assert told == journal.since(0)
+        assert (told[0].time, told[0].event, told[0].key, told[0].decode()) == (AT, "closed", KEY, event)
+
+    def test_keeps_facts_by_key(self, journal: Journal) -> None:
+        journal.record([(KEY, sealed()), ("ticks/2026-01-21", Opened("/r/y.db"))], AT)
+        assert journal.facts(KEY) == fold(Facts(), sealed(), AT)
+        assert set(journal.all_facts()) == {KEY, "ticks/2026-01-21"}
+        assert journal.facts("ticks/1999-01-01") == Facts()
+
+    def test_later_entries_of_a_batch_see_the_facts_of_the_earlier(self, journal: Journal) -> None:
+        journal.record([(KEY, sealed()), (KEY, Reopened("/r/x.db", "late"))], AT)
+        assert journal.facts(KEY).previous == sealed()
+
+    def test_survives_closing(self, file: Path) -> None:
+        with Journal.open_for_writing(file) as journal:
+            epoch = journal.epoch
+            fill(journal, 3)
+        with Journal.open_for_writing(file) as journal:
+            assert (journal.epoch, journal.head()) == (epoch, 3)
+            fill(journal, 1)
+            assert journal.head() == 4
+            assert journal.first_broken() is None
+
+    def test_limits_what_it_hands_out(self, journal: Journal) -> None:
+        fill(journal, 5)
+        assert [record.sequence for record in journal.since(1, limit=2)] == [2, 3]
+        assert journal.since(5) == []
+
+    def test_two_journals_have_different_epochs(self, tmp_path: Path) -> None:
+        epochs = set()
+        for number in range(5):
+            with Journal.open_for_writing(tmp_path / f"{number}.db") as journal:
+                epochs.add(journal.epoch)
+        assert len(epochs) == 5
+        assert all(0 < epoch < 2**62 for epoch in epochs)
+
+
+class TestAllOrNothing:
+    def check(self, journal: Journal, entries: list[tuple[str, Event]], error: type[Exception]) -> None:
+        fill(journal, 2)
+        before = journal.since(0), journal.all_facts()
+        with pytest.raises(error):
+            journal.record(entries, AT)
+        assert (journal.since(0), journal.all_facts()) == before
+        assert [record.sequence for record in journal.record([opened()], AT)] == [3]
+        assert journal.first_broken() is None
+
+    def test_an_entry_that_cannot_be_encoded(self, journal: Journal) -> None:
+        self.check(journal, [opened(), opened("not UTF-8: \udcff"), opened()], UnicodeEncodeError)
+
+    def test_a_key_that_cannot_be_stored(self, journal: Journal) -> None:
+        self.check(journal, [opened(), ("ticks/\udcff", Opened("x"))], UnicodeEncodeError)
+
+    def test_something_that_is_no_event(self, journal: Journal) -> None:
+        self.check(journal, [opened(), (KEY, RAW)], KeyError)  # type: ignore[list-item]
+
+    def test_entries_that_fail_while_they_are_made(self, journal: Journal) -> None:
+        def entries() -> Iterator[tuple[str, Event]]:
+            yield opened()
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            journal.record(entries(), AT)
+        assert journal.head() == 0
+
+    def test_a_second_writer_that_holds_the_file(self, journal: Journal, file: Path) -> None:
+        other = apsw.Connection(str(file))
+        other.execute("BEGIN IMMEDIATE")
+        journal._connection.set_busy_timeout(0)
+        self.check_busy(journal)
+        other.execute("ROLLBACK")
+        other.close()
+        fill(journal, 1)
+        assert journal.head() == 1
+
+    def check_busy(self, journal: Journal) -> None:
+        with pytest.raises(apsw.BusyError):
+            journal.record([opened(), opened()], AT)
+        assert journal.head() == 0
+        assert journal.all_facts() == {}
+
+
+FULL_DISK = """
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+import apsw
+from watcher.events import Stopped
+from watcher.journal import Journal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+at = datetime(2026, 1, 20, tzinfo=UTC)
+batch = [("ticks/2026-01-20", Stopped("x" * 2000)), ("ticks/2026-01-21", Stopped("y" * 2000))]
+with Journal.open_for_writing(Path(sys.argv[1])) as journal:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    recorded = 0
+    try:
+        while True:
+            recorded = journal.record(batch, at)[-1].sequence
+    except apsw.Error as error:
+        kind = type(error).__name__
+    again = "refused"
+    try:
+        journal.record(batch, at)
+        again = "recorded"
+    except apsw.Error:
+        pass
+    assert journal.head() == recorded and recorded % 2 == 0, (journal.head(), recorded)
+    assert set(journal.all_facts()) == {"ticks/2026-01-20", "ticks/2026-01-21"}
+    assert journal.first_broken() is None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert journal.record(batch, at)[-1].sequence == recorded + 2
+    assert journal.first_broken() is None
+    say(kind, again, recorded)
+"""
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY, reason="a limit is set already"
+)
+def test_a_full_disk_loses_nothing_and_it_goes_on_when_space_is_back(file: Path) -> None:
+    with Child(FULL_DISK, file) as child:
+        kind, again, recorded = child.said().split()
+        assert child.end() == 0
+    assert (kind in ("FullError", "IOError"), again) == (True, "refused")
+    with Journal.open_for_writing(file) as journal:
+        assert journal.head() == int(recorded) + 2
+        assert journal.first_broken() is None
+
+
+WRITER = """
+from datetime import UTC, datetime
+from pathlib import Path
+from watcher.events import Stopped
+from watcher.journal import Journal
+with Journal.open_for_writing(Path(sys.argv[1])) as journal:
+    number = 0
+    while True:
+        number += 1
+        batch = [(f"ticks/2026-01-{1 + n:02}", Stopped(f"{number}" * 50)) for n in range(number % 4 + 1)]
+        print(journal.record(batch, datetime.now(UTC))[-1].sequence, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 7, 30, 61])
+def test_a_writer_that_is_killed_leaves_no_gap_and_loses_nothing_that_it_told(file: Path, lines: int) -> None:
+    told = 0
+    for round_ in range(3):
+        with Child(WRITER, file) as child:
+            for _ in range(lines + random.randrange(5)):
+                told = int(child.said())
+            child.kill()
+        with Journal.open_for_writing(file) as journal:
+            assert journal.first_broken() is None
+            sequences = [record.sequence for record in journal.since(0, 100_000)]
+            assert sequences == list(range(1, journal.head() + 1))
+            assert journal.head() >= told, f"round {round_}: what was told is not there"
+            assert journal.all_facts() == facts_of(journal)
+
+
+READER = """
+from pathlib import Path
+from watcher.journal import Journal
+position, wanted = 0, int(sys.argv[2])
+while position < wanted:
+    with Journal.open_for_reading(Path(sys.argv[1])) as journal:
+        for record in journal.since(position, 7):
+            assert record.sequence == position + 1, (record.sequence, position)
+            position = record.sequence
+        assert journal.head() >= position
+        assert sum(len(facts.times) for facts in journal.all_facts().values()) <= journal.head()
+say(position)
+"""
+
+
+def test_a_reader_beside_the_writer_sees_whole_batches_in_order(journal: Journal, file: Path) -> None:
+    journal.record([opened()], AT)
+    with Child(READER, file, 201) as reader:
+        for _ in range(100):
+            journal.record([opened(), (KEY, Closed("/r/x.db", RAW, 0))], AT)
+        assert reader.said() == "201"
+        assert reader.end() == 0
+
+
+def facts_of(journal: Journal) -> dict[str, Facts]:
+    """What the events alone say."""
+    facts: dict[str, Facts] = {}
+    for record in journal.since(0, 1_000_000):
+        facts[record.key] = fold(facts.get(record.key, Facts()), record.decode(), record.time)
+    return facts
+
+
+def events() -> st.SearchStrategy[Event]:
+    """Any event with any data, as the daemon makes it: steps are members of `Step`."""
+    text = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+    numbers = st.integers(-(2**63), 2**63 - 1)
+    times = st.datetimes(timezones=st.just(UTC))
+    failures = st.builds(
+        Failed,
+        step=st.sampled_from(Step),
+        attempt=numbers,
+        next_try=st.none() | times,
+        error=text,
+        hint=text,
+        evidence=text,
+    )
+    kinds = [kind for kind in EVENTS.values() if kind is not Failed]
+    with_types = [st.builds(kind) for kind in kinds]
+    for kind, strategy in ((int, numbers), (str, text), (datetime, times)):
+        st.register_type_strategy(kind, strategy)
+    return st.one_of(failures, *with_types)
+
+
+entries = st.tuples(st.sampled_from([KEY, "ticks/2026-01-21", "ticks", "-"]), events())
+
+
+@given(st.lists(st.lists(entries, max_size=4), max_size=6), st.datetimes(timezones=st.just(UTC)))
+def test_the_facts_are_the_fold_of_the_events_from_the_start(
+    batches: list[list[tuple[str, Event]]], at: datetime
+) -> None:
+    connection = apsw.Connection(":memory:")
+    _begin(connection)
+    journal = Journal(connection)
+    for batch in batches:
+        journal.record(batch, at)
+    assert journal.all_facts() == facts_of(journal)
+    assert [event for batch in batches for _, event in batch] == [r.decode() for r in journal.since(0)]
+    assert journal.first_broken() is None
+    journal.close()
+
+
+TAMPERINGS = {
+    "data": "UPDATE events SET data = replace(data, 'event 4', 'event X') WHERE sequence = 5",
+    "a space": "UPDATE events SET data = data || ' ' WHERE sequence = 5",
+    "time": "UPDATE events SET time = replace(time, 'T', ' ') WHERE sequence = 5",
+    "no time": "UPDATE events SET time = 'never' WHERE sequence = 5",
+    "name": "UPDATE events SET event = 'nonsense' WHERE sequence = 5",
+    "key": "UPDATE events SET key = 'ticks/1999-01-01' WHERE sequence = 5",
+    "type": "UPDATE events SET data = CAST(data AS BLOB) WHERE sequence = 5",
+    "hash": "UPDATE events SET hash = randomblob(32) WHERE sequence = 5",
+    "added": "INSERT INTO events SELECT 11, time, event, key, data, hash FROM events WHERE sequence = 10",
+}
+
+
+class TestTampering:
+    @pytest.mark.parametrize("statement", TAMPERINGS.values(), ids=TAMPERINGS)
+    def test_an_edited_row_shows(self, journal: Journal, file: Path, statement: str) -> None:
+        fill(journal, 10)
+        assert journal.first_broken() is None
+        change(file, statement)
+        assert journal.first_broken() == (11 if "INSERT" in statement else 5)
+
+    @pytest.mark.parametrize("number", [1, 5, 9])
+    def test_a_removed_row_shows_at_the_next(self, journal: Journal, file: Path, number: int) -> None:
+        fill(journal, 10)
+        change(file, "DELETE FROM events WHERE sequence = ?", values=(number,))
+        assert journal.first_broken() == number + 1
+
+    def test_closing_the_gap_does_not_hide_a_removed_row(self, journal: Journal, file: Path) -> None:
+        fill(journal, 10)
+        change(file, "DELETE FROM events WHERE sequence = 5")
+        for number in range(6, 11):
+            change(file, "UPDATE events SET sequence = sequence - 1 WHERE sequence = ?", values=(number,))
+        assert journal.first_broken() == 5
+
+    def test_rows_in_another_order_show(self, journal: Journal, file: Path) -> None:
+        fill(journal, 10)
+        change(
+            file,
+            "UPDATE events SET sequence = 99 WHERE sequence = 4",
+            "UPDATE events SET sequence = 4 WHERE sequence = 6",
+            "UPDATE events SET sequence = 6 WHERE sequence = 99",
+        )
+        assert journal.first_broken() == 4
+
+    def test_contents_in_another_order_show(self, journal: Journal, file: Path) -> None:
+        fill(journal, 10)
+        change(
+            file, "UPDATE events SET data = (SELECT data FROM events WHERE sequence = 7) WHERE sequence = 3"
+        )
+        assert journal.first_broken() == 3
+
+    def test_an_empty_journal_is_whole(self, journal: Journal) -> None:
+        assert journal.first_broken() is None
+
+
+@contextmanager
+def without_permission(folder: Path) -> Iterator[None]:
+    """As long as this lasts we may not look into the folder: root becomes somebody else for it."""
+    is_root = os.geteuid() == 0  # pytest's folders are for their owner only
+    os.seteuid(65534) if is_root else folder.chmod(0)
+    try:
+        yield
+    finally:
+        os.seteuid(0) if is_root else folder.chmod(0o700)
+
+
+Open = Callable[[Path], object]
+OPENERS = {"write": Journal.open_for_writing, "read": Journal.open_for_reading}
+
+
+@pytest.mark.parametrize("open_", OPENERS.values(), ids=OPENERS)
+class TestWhatCannotBeOpened:
+    def refused(self, open_: Open, file: Path) -> str:
+        with pytest.raises(TickwardError) as caught:
+            open_(file)
+        assert caught.value.exit_code == EXIT_STEP_FAILED
+        sentence = str(caught.value)
+        assert str(file) in sentence
+        assert "\n" not in sentence
+        assert "aside" in sentence  # the next step
+        return sentence
+
+    def test_a_file_that_is_not_sqlite(self, open_: Open, file: Path) -> None:
+        file.write_bytes(b"these are not the pages you are looking for " * 100)
+        content = file.read_bytes()
+        assert "file is not a database" in self.refused(open_, file)
+        assert file.read_bytes() == content
+
+    def test_a_file_of_another_version(self, open_: Open, file: Path) -> None:
+        change(file, "CREATE TABLE events (x)", "PRAGMA user_version = 2")
+        content = file.read_bytes()
+        assert "journal format 2" in self.refused(open_, file)
+        assert file.read_bytes() == content
+
+    def test_somebody_else_s_database(self, open_: Open, file: Path) -> None:
+        change(file, "CREATE TABLE precious (x)", "INSERT INTO precious VALUES (1)")
+        content = file.read_bytes()
+        assert "journal format 0" in self.refused(open_, file)
+        assert file.read_bytes() == content
+
+    def test_a_directory(self, open_: Open, file: Path) -> None:
+        file.mkdir()
+        self.refused(open_, file)
+
+    def test_a_directory_without_permission(self, open_: Open, file: Path) -> None:
+        with without_permission(file.parent):
+            assert "check the permissions of its directory" in self.refused(open_, file)
+
+
+def test_a_damaged_file_is_refused_by_the_daemon(file: Path) -> None:
+    with Journal.open_for_writing(file) as journal:
+        fill(journal, 2000)
+    content = bytearray(file.read_bytes())
+    page = 4096
+    for number in range(10, len(content) // page, 3):
+        content[number * page : number * page + 2000] = os.urandom(2000)
+    file.write_bytes(content)
+    with pytest.raises(TickwardError, match="aside") as caught:
+        Journal.open_for_writing(file)
+    assert "the files of the days are untouched" in str(caught.value)
+    assert file.read_bytes() == content
+
+
+def test_a_truncated_file_is_refused_by_the_daemon(file: Path) -> None:
+    with Journal.open_for_writing(file) as journal:
+        fill(journal, 200)
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(TickwardError, match="aside"):
+        Journal.open_for_writing(file)
+
+
+def test_an_event_of_a_later_version_is_named(journal: Journal, file: Path) -> None:
+    fill(journal, 1)
+    change(file, "UPDATE events SET event = 'teleported'")
+    with pytest.raises(TickwardError, match="'teleported' that this version does not know; update tickward"):
+        journal.since(0)
+
+
+def test_there_is_nothing_to_read_before_the_first_daemon(file: Path) -> None:
+    assert Journal.open_for_reading(file) is None
+    assert not file.exists()
+    file.touch()
+    assert Journal.open_for_reading(file) is None
+
+
+def test_a_reader_cannot_write(journal: Journal, file: Path) -> None:
+    fill(journal, 1)
+    reader = Journal.open_for_reading(file)
+    assert reader is not None
+    with reader, pytest.raises(apsw.ReadOnlyError):
+        reader.record([opened()], AT)
+    assert journal.head() == 1
+
+
+def test_the_facts_of_every_step_survive_the_way_to_the_disk_and_back(journal: Journal) -> None:
+    results: list[Created | Sealed | BackedUp | Compressed] = [
+        Created("/r/x.db", RAW),
+        sealed(),
+        backed_up(live=True, wal=RAW),
+        compressed(),
+    ]
+    rotated = Rotated("2026-01-21", None, "/r/y.db", None, "start")
+    journal.record([*((KEY, result) for result in results), ("ticks", rotated)], AT)
+    facts = journal.facts(KEY)
+    assert [facts.created, facts.sealed, facts.backed_up, facts.compressed] == results
+    assert journal.facts("ticks").rotated == rotated
+    assert msgspec.json.decode(journal.since(0)[1].data)["ticks"] == 10
+
+
+def test_nobody_else_may_write_the_journal(journal: Journal, file: Path) -> None:
+    assert not file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,0 +1,67 @@
+"""The file that tells of the last rotation."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from watcher import metadata
+from watcher.events import Rotated
+
+AT = datetime(2026, 1, 21, 0, 0, 0, 123456, tzinfo=UTC)
+
+
+def rotated(stream: str = "ticks", current: str = "2026-01-21") -> tuple[Rotated, datetime]:
+    return Rotated(
+        current, "2026-01-20", f"/r/{stream}_{current}.db", f"/r/{stream}_2026-01-20.db", "clock"
+    ), AT
+
+
+def test_it_has_the_keys_that_scripts_expect(tmp_path: Path) -> None:
+    file = metadata.write(tmp_path, {"ticks": rotated()})
+    assert file == tmp_path / "rotation_metadata.json"
+    content = json.loads(file.read_text())
+    described = {
+        "last_rotation": "2026-01-21T00:00:00.123456+00:00",
+        "current_date": "2026-01-21",
+        "previous_date": "2026-01-20",
+        "current_db": "/r/ticks_2026-01-21.db",
+        "previous_db": "/r/ticks_2026-01-20.db",
+        "cause": "clock",
+    }
+    assert content == {**described, "streams": {"ticks": described}}
+
+
+def test_the_first_stream_is_at_the_top_and_all_are_below(tmp_path: Path) -> None:
+    content = json.loads(metadata.write(tmp_path, {"fx": rotated("fx"), "ticks": rotated()}).read_text())
+    assert content["current_db"] == "/r/fx_2026-01-21.db"
+    assert list(content["streams"]) == ["fx", "ticks"]
+
+
+def test_the_first_start_has_no_previous_day(tmp_path: Path) -> None:
+    first = Rotated("2026-01-21", None, "/r/x.db", None, "start")
+    content = json.loads(metadata.write(tmp_path, {"ticks": (first, AT)}).read_text())
+    assert (content["previous_date"], content["previous_db"]) == (None, None)
+
+
+def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
+    metadata.write(tmp_path, {"ticks": rotated()})
+    done, seen = threading.Event(), set()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(json.loads((tmp_path / metadata.NAME).read_text())["current_date"])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    days = [f"2026-01-{day:02}" for day in range(1, 31)]
+    try:
+        for day in days:
+            metadata.write(tmp_path, {f"stream{n}": rotated(current=day) for n in range(50)})
+    finally:
+        done.set()
+        reader.join()
+    assert seen <= {"2026-01-21", *days}
+    assert [path.name for path in tmp_path.iterdir()] == [metadata.NAME], "nothing else stays behind"
