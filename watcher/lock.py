@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from watcher.errors import AnotherInstanceError
 
-_ATTEMPTS = 1000
+_PATIENCE_SECONDS = 2.0
 
 
 class Lock:
@@ -34,13 +35,14 @@ class Lock:
 
     def _take(self, descriptor: int) -> bool:
         # Whoever asks for the holder has the lock itself for an instant: that is nobody's daemon.
-        for _ in range(_ATTEMPTS):
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
-            if self.holder() is not None:
-                break
-        return False
+            if self.holder() is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -18,10 +18,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from handlers.contract import Failure, Job, Outcome, Step, Trouble
 
 Run = Callable[[Job], Outcome]
+T = TypeVar("T")
 
 IDLE_SECONDS = 30.0
 """Workers that had nothing to do for so long are let go, and with them their memory."""
@@ -72,8 +74,6 @@ class Pool:
         try:
             future = self._start(job)
         except Exception as error:  # no process could be started: out of memory, of process ids, ...
-            self._kill()
-            self._let_go()
             future = Future()
             future.set_exception(error)
         with self._lock:
@@ -122,10 +122,6 @@ class Pool:
         try:
             outcome = future.result()
         except BaseException as error:
-            if isinstance(error, BrokenExecutor):
-                # With one worker dead the executor gives up the others too, but only by a SIGTERM, which
-                # they ignore. None may go on with a job that is reported as ended.
-                self._kill()
             outcome = Failure(
                 job,
                 Trouble.FAILED,
@@ -140,12 +136,11 @@ class Pool:
         self._wake()
 
     def _kill(self) -> bool:
-        """End the workers now. False if they are no processes of this machine, and go on."""
-        # The only way to end a job that does not end: every step can be killed at any point.
-        processes = getattr(self._executor, "_processes", None)
-        for process in list((processes or {}).values()):
-            process.kill()
-        return processes is not None
+        """End the workers now, with their jobs. False if they are not our processes, and go on."""
+        if not isinstance(self._executor, Workers):
+            return False
+        self._executor.kill()
+        return True
 
     def _let_go(self) -> None:
         if self._executor is not None:
@@ -153,14 +148,66 @@ class Pool:
             self._executor = None
 
 
+class Workers(Executor):
+    """Child processes that start from nothing: no inherited locks, threads or descriptors.
+
+    Each is the one worker of an executor of its own. An executor that loses a worker gives up all the others
+    with their jobs, and if it started that worker late it may not even notice its end (CPython 3.11).
+    """
+
+    def __init__(self, count: int, nice: int) -> None:
+        self._count = count
+        self._nice = nice
+        self._lock = threading.Lock()
+        self._idle: list[ProcessPoolExecutor] = []
+        self._busy: dict[Future[Any], ProcessPoolExecutor] = {}
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run it in a worker that is free. Raises `RuntimeError` if there is none."""
+        with self._lock:
+            if len(self._busy) >= self._count:
+                raise RuntimeError(f"all {self._count} workers have a job")
+            worker = self._idle.pop() if self._idle else self._make()
+            try:
+                future = worker.submit(fn, *args, **kwargs)
+            except BrokenExecutor:  # it was killed
+                worker.shutdown()
+                worker = self._make()
+                future = worker.submit(fn, *args, **kwargs)
+            self._busy[future] = worker
+        future.add_done_callback(self._take_back)
+        return future
+
+    def kill(self) -> None:
+        """End jobs that do not end by themselves: every step can be killed at any point."""
+        for worker in self._all():
+            for process in list((worker._processes or {}).values()):
+                process.kill()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        for worker in self._all():
+            worker.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _make(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_worker,
+            initargs=(self._nice, os.getpid()),
+        )
+
+    def _take_back(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._idle.append(self._busy.pop(future))
+
+    def _all(self) -> list[ProcessPoolExecutor]:
+        with self._lock:
+            return [*self._idle, *self._busy.values()]
+
+
 def process_executor(count: int, nice: int) -> Executor:
-    """Child processes that start from nothing: no inherited locks, threads or descriptors."""
-    return ProcessPoolExecutor(
-        count,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare_worker,
-        initargs=(nice, os.getpid()),
-    )
+    """At most ``count`` child processes, at the given niceness above the daemon's."""
+    return Workers(count, nice)
 
 
 def _wait(future: Future[Outcome], seconds: float) -> None:

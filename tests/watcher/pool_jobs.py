@@ -11,6 +11,7 @@ from typing import Any
 
 from handlers.contract import Done, Job, Outcome, Paths, Step
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IOPRIO_GET = {"x86_64": 252, "aarch64": 31}
 
 
@@ -40,6 +41,10 @@ def say(job: Job) -> Outcome:
     return Done(job, None, 0.0)
 
 
+def say_unless_sealing(job: Job) -> Outcome:
+    return Done(job, None, 0.0) if job.step is Step.SEAL else say(job)
+
+
 def say_and_wait(job: Job) -> Outcome:
     """Say who runs it, and end when told to."""
     _say(job)
@@ -65,9 +70,7 @@ def _say(job: Job) -> None:
         "parent": os.getppid(),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "io": _io_priority(),
-        "ignores": [
-            n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_IGN
-        ],
+        "ignores": [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN],
     }
     Path(job.paths.database, "said").write_text(json.dumps(about))
 

@@ -22,7 +22,7 @@ from tests.watcher.builders import RAW, backed_up, compressed, sealed
 from tests.watcher.processes import Child
 from watcher.errors import EXIT_STEP_FAILED, TickwardError
 from watcher.events import EVENTS, Closed, Event, Failed, Opened, Reopened, Rotated, Stopped
-from watcher.journal import Journal, _begin
+from watcher.journal import Journal, _begin, _chain
 from watcher.state import Facts, fold
 
 AT = datetime(2026, 1, 21, 0, 0, 1, 234567, tzinfo=UTC)
@@ -351,6 +351,19 @@ class TestTampering:
             file, "UPDATE events SET data = (SELECT data FROM events WHERE sequence = 7) WHERE sequence = 3"
         )
         assert journal.first_broken() == 3
+
+    def test_a_gap_shows_even_if_the_chain_was_forged_around_it(self, journal: Journal, file: Path) -> None:
+        fill(journal, 4)
+        change(
+            file, "DELETE FROM events WHERE sequence = 4", "UPDATE events SET sequence = 5 WHERE sequence = 3"
+        )
+        connection = apsw.Connection(str(file))
+        (tail,) = connection.execute("SELECT hash FROM events WHERE sequence = 2").fetchone()
+        columns = "SELECT sequence, time, event, key, data FROM events LIMIT 1 OFFSET 2"
+        row = connection.execute(columns).fetchone()
+        connection.execute("UPDATE events SET hash = ? WHERE sequence = 5", (_chain(tail, row),))
+        connection.close()
+        assert journal.first_broken() == 5
 
     def test_an_empty_journal_is_whole(self, journal: Journal) -> None:
         assert journal.first_broken() is None

@@ -310,21 +310,64 @@ class TestProcesses:
         pool.submit(job())
         assert isinstance(wake.outcomes(pool)[0], Failure)
 
-    def test_none_goes_on_with_a_job_that_came_back_as_failed(self, processes: Make, tmp_path: Path) -> None:
-        """When one worker dies, the executor gives up the other too: it must end, not only be forgotten."""
+    @pytest.mark.parametrize("killed", [0, 1])
+    def test_a_worker_that_is_killed_takes_only_its_own_job_along(
+        self, processes: Make, tmp_path: Path, killed: int
+    ) -> None:
         talks = [Talk(tmp_path / "one"), Talk(tmp_path / "two")]
+        jobs = [talk.job(f"ticks/2026-01-{20 + number}") for number, talk in enumerate(talks)]
         pool, wake = processes(pool_jobs.say_and_wait)
-        for number, each in enumerate(talks):
-            pool.submit(each.job(f"ticks/2026-01-{20 + number}"))
-        first, second = (each.said()["pid"] for each in talks)
-        assert first != second
-        with Watched(second) as watched:
-            os.kill(first, signal.SIGKILL)
-            assert all(isinstance(outcome, Failure) for outcome in wake.outcomes(pool, 2))
-            assert watched.ends(), "the other worker goes on"
-        pool.submit(talks[1].job())  # not held up by anything that was left behind
-        talks[1].said()
-        talks[1].go_on()
+        for each in jobs:
+            pool.submit(each)
+        pids = [talk.said()["pid"] for talk in talks]
+        other = 1 - killed
+        os.kill(pids[killed], signal.SIGKILL)
+        (failure,) = wake.outcomes(pool)
+        assert isinstance(failure, Failure)
+        assert failure.job == jobs[killed]
+        assert pool.running() == [jobs[other]]
+        pool.submit(jobs[killed])
+        assert talks[killed].said()["pid"] not in pids
+        for talk in talks:
+            talk.go_on()
+        assert {outcome.job.key for outcome in wake.outcomes(pool, 2) if isinstance(outcome, Done)} == {
+            job.key for job in jobs
+        }
+
+    def test_a_worker_that_is_killed_while_it_is_idle_costs_at_most_one_try(
+        self, processes: Make, talk: Talk
+    ) -> None:
+        pool, wake = processes(pool_jobs.say_unless_sealing)
+        pool.submit(talk.job())
+        pid = talk.said()["pid"]
+        wake.outcomes(pool)
+        with Watched(pid) as watched:
+            os.kill(pid, signal.SIGKILL)
+            assert watched.ends()
+        outcomes: list[Outcome] = []
+        while not any(isinstance(outcome, Done) for outcome in outcomes):
+            pool.submit(job(Step.SEAL))
+            outcomes += wake.outcomes(pool)
+        assert len(outcomes) <= 2
+
+    def test_a_worker_is_used_again(self, processes: Make, talk: Talk) -> None:
+        pool, wake = processes(pool_jobs.say)
+        pids = set()
+        for _ in range(3):
+            pool.submit(talk.job())
+            pids.add(talk.said()["pid"])
+            wake.outcomes(pool)
+        assert len(pids) == 1
+
+    def test_there_are_never_more_workers_than_wanted(self, processes: Make, talk: Talk) -> None:
+        pool, wake = processes(pool_jobs.say_and_wait, count=1)
+        pool.submit(talk.job())
+        talk.said()
+        pool.submit(job(day=21))  # which the loop never does: it asks has_room() first
+        (failure,) = wake.outcomes(pool)
+        assert isinstance(failure, Failure)
+        assert failure.job.key == "ticks/2026-01-21"
+        talk.go_on()
         assert isinstance(wake.outcomes(pool)[0], Done)
 
     def test_stopping_is_bounded_and_ends_the_workers(self, processes: Make, talk: Talk) -> None:
@@ -346,10 +389,15 @@ class TestProcesses:
         assert isinstance(wake.outcomes(pool)[0], Done)
 
     def test_workers_die_with_a_daemon_that_is_killed(self, talk: Talk, tmp_path: Path) -> None:
-        with Child(DAEMON, tmp_path / "talk") as daemon, Watched(talk.said()["pid"]) as watched:
-            assert not watched.ends(0.0)
-            daemon.kill()
-            assert watched.ends()
+        with Child(DAEMON, tmp_path / "talk") as daemon:
+            pid = talk.said()["pid"]
+            with Watched(pid) as watched:
+                assert not watched.ends(0.0)
+                daemon.kill()
+                ended = watched.ends()
+            if not ended:
+                os.kill(pid, signal.SIGKILL)
+            assert ended
 
 
 DAEMON = """

@@ -36,6 +36,20 @@ def complaints() -> Iterator[list[str]]:
         yield lines
 
 
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each time that a publisher wakes up."""
+    counted: list[int] = []
+    sleep = publisher._Session._sleep
+
+    def counting(session: publisher._Session) -> None:
+        counted.append(1)
+        sleep(session)
+
+    monkeypatch.setattr(publisher._Session, "_sleep", counting)
+    return counted
+
+
 def take_events(sub: zmq.Socket[bytes], count: int) -> list[Frames]:
     """The next so many messages that are not heartbeats."""
     taken: list[Frames] = []
@@ -81,6 +95,15 @@ class TestPublishing:
             pass
 
         assert time.monotonic() - began < LONG / 2
+
+    def test_it_sleeps_when_there_is_nothing_to_do(self, bus: Bus, rounds: list[int]) -> None:
+        started = bus.start(LONG)
+        sub = bus.listen(joined=False)
+        for _ in range(5):
+            started.wake()
+        assert not sub.poll(100)
+
+        assert len(rounds) <= 7
 
     def test_events_come_once_and_in_order(self, bus: Bus) -> None:
         started = bus.start()
@@ -190,7 +213,7 @@ class TestReplay:
 
         assert sequences(bus.ask(0)) == [1, 2, 2]
 
-    def test_who_asks_and_does_not_read_keeps_nobody_waiting(self, bus: Bus) -> None:
+    def test_who_asks_and_does_not_read_keeps_nobody_waiting(self, bus: Bus, complaints: list[str]) -> None:
         bus.record(REPLAY_LIMIT)
         started = bus.start()
         sub = bus.listen()
@@ -204,6 +227,7 @@ class TestReplay:
         bus.record()
         started.wake()
         assert sequences(take_events(sub, 1)) == [REPLAY_LIMIT + 1]
+        assert not complaints, "that is no trouble of ours"
 
     def test_an_answer_that_is_not_read_has_no_holes(self, bus: Bus) -> None:
         bus.record(REPLAY_LIMIT)
@@ -224,7 +248,7 @@ class TestReplay:
                 assert sequence in (1, before + 1)
                 before = sequence
 
-    def test_who_leaves_before_the_answer_does_no_harm(self, bus: Bus) -> None:
+    def test_who_leaves_before_the_answer_does_no_harm(self, bus: Bus, complaints: list[str]) -> None:
         bus.record(REPLAY_LIMIT)
         bus.start(LONG)
         for _ in range(20):
@@ -233,6 +257,7 @@ class TestReplay:
             hasty.close(linger=100)
 
         assert len(bus.ask(0)) == REPLAY_LIMIT + 1
+        assert not complaints
 
 
 class TestTheWriterNeverWaits:
@@ -460,7 +485,7 @@ class TestAJournalInTrouble:
         assert len(complaints) == 1
         assert "nothing is lost" in complaints[0]
 
-    def test_questions_wait_until_it_can_be_read(self, bus: Bus) -> None:
+    def test_questions_wait_until_it_can_be_read(self, bus: Bus, rounds: list[int]) -> None:
         kept = bus.file.with_name("elsewhere.db")
         bus.record(2)
         bus.file.rename(kept)
@@ -468,6 +493,7 @@ class TestAJournalInTrouble:
         dealer = bus.dealer()
         dealer.send_multipart(question(0))
         assert not dealer.poll(100)
+        assert len(rounds) < 30, "a question that must wait does not keep it awake"
         kept.rename(bus.file)
         started.wake()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from handlers.contract import Holder
 from watcher import wording
-from watcher.events import Corrupt, Deferred
+from watcher.events import Corrupt, Deferred, Event
 
 AT = datetime(2026, 1, 25, 2, tzinfo=UTC)
 

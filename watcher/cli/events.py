@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,8 +25,9 @@ def events(
     """Show the lifecycle events that were recorded; with --follow also those to come."""
     options: Context = context.obj
     settings = options.load()
-    for message in _messages(settings, since, last, follow):
-        typer.echo(_as_json(message) if json else _as_line(message))
+    with suppress(KeyboardInterrupt) if follow else nullcontext():  # Ctrl-C is how following ends
+        for message in _messages(settings, since, last, follow):
+            typer.echo(_as_json(message) if json else _as_line(message))
 
 
 def _messages(settings: Settings, since: int | None, last: int, follow: bool) -> Iterator[Message]:
@@ -47,10 +49,7 @@ def _messages(settings: Settings, since: int | None, last: int, follow: bool) ->
                     position = record.sequence
     if follow:
         with Subscriber(settings.events.publish, settings.events.replay, since=position) as stream:
-            try:
-                yield from stream
-            except KeyboardInterrupt:
-                return
+            yield from stream
 
 
 def _as_json(message: Message) -> str:

@@ -35,7 +35,7 @@ def _report(found: Survey) -> dict[str, Any]:
     from watcher.lifecycle import state_of
     from watcher.plan import Block
 
-    databases = found.databases.values()
+    databases = sorted(found.databases.values(), key=lambda database: database.key)
     blocked = [e for e in found.plan.entries if isinstance(e, Block)]
     deferred = [d for d in databases if d.facts.deferred is not None]
     failed = [(d.key, f) for d in databases for f in d.facts.failed.values()]
@@ -137,7 +137,7 @@ def _table(databases: list[dict[str, Any]]) -> Any:
     table = Table()
     for column in ("database", "state", "ticks", "bytes", "now", "backup"):
         table.add_column(column, justify="right" if column in ("ticks", "bytes", "now") else "left")
-    for row in sorted(databases, key=lambda row: str(row["database"])):
+    for row in databases:
         table.add_row(
             row["database"],
             row["state"],

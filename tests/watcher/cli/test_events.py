@@ -1,0 +1,122 @@
+"""`tickward events`: from the journal, and live from a daemon."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.watcher.builders import sealed
+from tests.watcher.cli.conftest import Terminal
+from tests.watcher.cli.test_plan import make
+from tests.watcher.processes import PATIENCE_SECONDS
+from watcher.events import Stopped
+from watcher.journal import Journal
+
+AT = datetime(2026, 1, 20, 0, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def recorded(tickward: Terminal) -> Terminal:
+    """Thirty events: the daemon ended 29 times, and one day was sealed."""
+    state = tickward.folder / "data/ticks/state"
+    state.mkdir(parents=True)
+    with Journal.open_for_writing(state / "journal.db") as journal:
+        journal.record([("-", Stopped("SIGTERM"))] * 29, AT)
+        journal.record([("ticks/2026-01-19", sealed())], AT)
+    return tickward
+
+
+def numbers(tickward: Terminal, *arguments: str) -> list[int]:
+    ended = tickward("events", "--json", *arguments)
+    assert ended.code == 0, ended.err
+    return [json.loads(line)["sequence"] for line in ended.out.splitlines()]
+
+
+def test_there_are_none_before_the_first_start(tickward: Terminal) -> None:
+    assert tickward("events") == tickward("events", "--json") == tickward("events", "--since", "5")
+    assert tickward("events").out == ""
+
+
+def test_the_last_twenty(recorded: Terminal) -> None:
+    assert numbers(recorded) == list(range(11, 31))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--last", "0"], []),
+        (["-n", "2"], [29, 30]),
+        (["--last", "1000"], list(range(1, 31))),
+        (["--since", "0"], list(range(1, 31))),
+        (["--since", "28"], [29, 30]),
+        (["--since", "30"], []),
+        (["--since", "31"], []),
+        (["--since", "99999999999999999999999"], []),
+    ],
+    ids=lambda value: " ".join(value) if value and isinstance(value[0], str) else "",
+)
+def test_as_many_as_are_wanted(recorded: Terminal, arguments: list[str], expected: list[int]) -> None:
+    assert numbers(recorded, *arguments) == expected
+
+
+def test_a_line_for_people(recorded: Terminal) -> None:
+    (line,) = recorded("events", "-n", "1").out.splitlines()
+    assert line == "2026-01-20 00:05:00 #30 sealed ticks/2026-01-19 ticks=10 size_bytes=1000"
+
+
+def test_json_is_what_subscribers_get(recorded: Terminal) -> None:
+    (line,) = recorded("events", "-n", "1", "--json").out.splitlines()
+    message = json.loads(line)
+    assert (message["specversion"], message["type"]) == ("1.0", "tickward.sealed")
+    assert (message["subject"], message["time"]) == ("ticks/2026-01-19", "2026-01-20T00:05:00Z")
+    assert message["data"]["ticks"] == 10
+
+
+def test_more_than_fit_into_one_read_of_the_journal(tickward: Terminal) -> None:
+    state = tickward.folder / "data/ticks/state"
+    state.mkdir(parents=True)
+    with Journal.open_for_writing(state / "journal.db") as journal:
+        journal.record([("-", Stopped("x"))] * 2500, AT)
+    assert numbers(tickward, "--since", "0") == list(range(1, 2501))
+
+
+def test_following_goes_on_with_what_happens(tickward: Terminal) -> None:
+    tickward.configure_events()
+    daemon = tickward.start("run", stderr=subprocess.PIPE)
+    follower: subprocess.Popen[str] | None = None
+    try:
+        assert daemon.stderr is not None
+        for line in daemon.stderr:
+            if "#1 started" in line:
+                break
+        follower = tickward.start("events", "--follow", "--json", "--since", "0")
+        assert follower.stdout is not None
+        first = json.loads(follower.stdout.readline())
+        assert (first["sequence"], first["type"]) == (1, "tickward.started")
+        make(tickward.folder, "2026-01-19")
+        seen = [1]
+        for line in follower.stdout:
+            message = json.loads(line)
+            seen.append(message["sequence"])
+            if (message["type"], message["subject"]) == ("tickward.sealed", "ticks/2026-01-19"):
+                break
+        assert seen == list(range(1, len(seen) + 1))
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(PATIENCE_SECONDS) == 0
+    finally:
+        for process in filter(None, (follower, daemon)):
+            process.kill()
+            process.communicate()
+
+
+def test_the_journal_is_only_read(recorded: Terminal) -> None:
+    journal = Path("data/ticks/state/journal.db")
+    before = journal.read_bytes()
+    recorded("events")
+    recorded("status")
+    assert journal.read_bytes() == before

@@ -1,0 +1,168 @@
+"""docs/events.md says what is true: every event with every field, and examples that work."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from handlers.contract import Compressed, Created, Holder, Sealed, Signature
+from tests.watcher.bus import AT, KEY, Bus
+from watcher.config import Events
+from watcher.events import EVENTS, End, Event, Message
+from watcher.journal import Journal
+from watcher.publisher import REPLAY_LIMIT
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/events.md").read_text()
+OBJECTS: dict[str, type[msgspec.Struct]] = {"signature": Signature, "holder": Holder}
+
+SIGNATURE = Signature(1, 2, 3)
+CREATED = Created("day.db", SIGNATURE)
+SEALED = Sealed("day.db", "ab", 1, 221_000, 3, 4, 5, 3_054_000, SIGNATURE)
+COMPRESSED = Compressed("day.db.zst", "ab", "cd", 1, 1, 19, 1, "backup/day.db.zst")
+
+
+def sections(of: str) -> dict[str, str]:
+    """What the page says of each thing that has a heading of its own below another one."""
+    part = PAGE.partition(f"\n## {of}\n")[2].partition("\n## ")[0]
+    found = re.split(r"^### `(\w+)`$", part, flags=re.MULTILINE)
+    return dict(zip(found[1::2], found[2::2], strict=True))
+
+
+def rows(text: str) -> list[str]:
+    """The first column of the tables in it."""
+    return re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
+
+
+class TestTheCatalogue:
+    def test_has_every_event_in_the_order_of_the_table(self) -> None:
+        assert list(sections("The catalogue")) == list(EVENTS)
+
+    @pytest.mark.parametrize("name", EVENTS)
+    def test_has_every_field(self, name: str) -> None:
+        assert rows(sections("The catalogue")[name]) == list(EVENTS[name].__struct_fields__)
+
+    @pytest.mark.parametrize("name", EVENTS)
+    def test_says_when_it_may_be_null(self, name: str) -> None:
+        text = sections("The catalogue")[name]
+        for field in msgspec.structs.fields(EVENTS[name]):
+            (row,) = re.findall(rf"^\| `{field.name}` \| ([^|]*) \|", text, flags=re.MULTILINE)
+            assert ("null" in row) == (type(None) in getattr(field.type, "__args__", ()))
+
+    @pytest.mark.parametrize("name", OBJECTS)
+    def test_has_the_objects_inside(self, name: str) -> None:
+        assert rows(sections("Objects inside")[name]) == list(OBJECTS[name].__struct_fields__)
+
+    def test_has_all_of_them(self) -> None:
+        types = msgspec.json.schema_components(EVENTS.values())[1]
+        assert types.keys() == {kind.__name__ for kind in (*EVENTS.values(), *OBJECTS.values())}
+
+
+class TestTheWire:
+    def test_has_every_attribute(self) -> None:
+        table = PAGE.partition("| attribute |")[2].partition("\n\n")[0]
+        assert sorted(rows(table)) == sorted(Message.__struct_fields__)
+
+    def test_has_the_end_of_a_replay(self) -> None:
+        text = PAGE.partition("**Replay.**")[2].partition("Whoever has fewer")[0]
+        assert rows(text) == list(End.__struct_fields__)
+        assert f"at most {REPLAY_LIMIT};" in text
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    with Bus(tmp_path) as made:
+        yield made
+
+
+class Example:
+    """An example of the page, running; only its addresses are others."""
+
+    def __init__(self, number: int, bus: Bus) -> None:
+        code = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)[number]
+        for default, here in ((Events().publish, bus.publish), (Events().replay, bus.replay)):
+            assert default in code
+            code = code.replace(default, here)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=bus.file.parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        )
+
+    def says(self, seconds: float = 10.0) -> str:
+        """The next line; empty if none comes in time."""
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        line = b""
+        while ready and not line.endswith(b"\n"):
+            letter = os.read(self.process.stdout.fileno(), 1)
+            assert letter, "the example has ended"
+            line += letter
+        return line.decode().rstrip()
+
+
+@contextmanager
+def running(number: int, bus: Bus) -> Iterator[Example]:
+    example = Example(number, bus)
+    with example.process:
+        try:
+            yield example
+        finally:
+            example.process.kill()
+
+
+def record(bus: Bus, *happened: Event) -> None:
+    with Journal.open_for_writing(bus.file) as journal:
+        journal.record([(KEY, event) for event in happened], AT)
+    for publisher in bus.publishers:
+        publisher.wake()
+
+
+class TestTheExamples:
+    def test_the_subscriber_goes_on_where_it_was(self, bus: Bus) -> None:
+        bus.start()
+        record(bus, CREATED, SEALED)
+        with running(0, bus) as example:
+            assert example.says() == f"sealed {KEY} day.db"
+            record(bus, CREATED, COMPRESSED)
+            assert example.says() == f"compressed {KEY} day.db.zst"
+            record(bus, SEALED)
+            assert example.says() == f"sealed {KEY} day.db"
+        record(bus, COMPRESSED)
+        with running(0, bus) as example:
+            first = example.says()
+            if first == f"sealed {KEY} day.db":  # killed before it wrote that down
+                first = example.says()
+            assert first == f"compressed {KEY} day.db.zst"
+
+    def test_without_the_subscriber(self, bus: Bus) -> None:
+        bus.start()
+        bus.record(REPLAY_LIMIT)
+        record(bus, CREATED, SEALED, COMPRESSED)
+        with running(1, bus) as example:
+            assert example.says() == f"{KEY} 221000"
+            record(bus, SEALED)
+            while not (line := example.says(0.05)):  # until it has joined
+                record(bus, CREATED, SEALED)
+            assert line == f"{KEY} 221000"
+
+    def test_without_the_subscriber_in_an_empty_journal(self, bus: Bus) -> None:
+        bus.start()
+        with running(1, bus) as example:
+            while not (line := example.says(0.05)):
+                record(bus, SEALED)
+            assert line == f"{KEY} 221000"
+
+    def test_are_short(self) -> None:
+        first, _ = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+        assert len(first.splitlines()) <= 15
