@@ -6,8 +6,8 @@
         for message in subscriber:
             print(message.sequence, message.event, message.subject)
 
-A PUB socket may lose messages and says nothing. So the subscriber counts: a gap in the sequence, or a
-heartbeat that knows of more, makes it ask the replay socket for what it has missed.
+A PUB socket may lose messages and says nothing. So the subscriber counts: a gap in the sequence, a heartbeat
+that knows of more, or a long silence makes it ask the replay socket for what it has missed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from watcher.events import EVENTS, Message
 
 _ASK_AGAIN_SECONDS = 2.0
 """How long an answer is waited for, and how long a question that brought nothing is not put again."""
+_SILENCE_SECONDS = 5.0
+"""Without a heartbeat for so long, something may be wrong with the PUB socket: the other one is asked."""
 _QUEUE = 10_000
 """Messages that wait here while the caller is busy; what is beyond that is replayed."""
 
@@ -66,6 +68,7 @@ class Subscriber:
         self._asked: int | None = None
         """The question that is waiting for its answer: the events since this number."""
         self._ask_at = 0.0
+        self._heard_at = time.monotonic()
         self._context = zmq.Context()
         try:
             self._sub = self._connect(zmq.SUB, publish)
@@ -76,7 +79,7 @@ class Subscriber:
             raise
         self._poller = zmq.Poller()
         self._poller.register(self._dealer, zmq.POLLIN)
-        self._ask_if_behind()
+        self._ask_if_due()
 
     @property
     def position(self) -> int:
@@ -90,7 +93,7 @@ class Subscriber:
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:
-            self._ask_if_behind()
+            self._ask_if_due()
             for socket in self._readable(deadline):
                 message = self._take(socket.recv_multipart(), from_replay=socket is self._dealer)
                 if message is not None:
@@ -133,20 +136,23 @@ class Subscriber:
         # As long as an answer is awaited, live events wait in their queue: read now they would be beyond the
         # gap, and would have to be asked for in their turn.
         self._poller.register(self._sub, zmq.POLLIN if self._asked is None else 0)
-        moments = [] if deadline is None else [deadline]
-        if self._behind:
-            moments.append(self._ask_at)
-        timeout_ms = None
-        if moments:
-            timeout_ms = ceil(max(0.0, min(moments) - time.monotonic()) * 1000)
+        until = self._due() if deadline is None else min(self._due(), deadline)
+        timeout_ms = ceil(max(0.0, until - time.monotonic()) * 1000)
         return [socket for socket, _ in self._poller.poll(timeout_ms)]
 
-    def _ask_if_behind(self) -> None:
+    def _due(self) -> float:
+        """When to ask, as things stand."""
+        return self._ask_at if self._behind else self._heard_at + _SILENCE_SECONDS
+
+    def _ask_if_due(self) -> None:
         now = time.monotonic()
-        if not self._behind or now < self._ask_at:
+        if now < self._due():
             return
         if self._asked is not None and self._dealer.poll(0):
             return  # the answer is here: it is the caller who takes long
+        if not self._behind and self._sub.poll(0):
+            return  # it is no silence: again the caller
+        self._behind = True
         self._ask_at = now + _ASK_AGAIN_SECONDS
         since = events.NEWEST if self._next is None else self._next - 1
         with suppress(zmq.Again):  # the one before has not left yet, and does as well
@@ -160,12 +166,14 @@ class Subscriber:
                 self._take_end(epoch, sequence, events.end_from(frames))
                 return None
         except ValueError:
-            return None  # somebody else on that address: not ours to fail over
+            self._behind |= not from_replay  # somebody else is at that address; the daemon may be nowhere
+            return None
         if from_replay and self._epoch is None:
             self._epoch = epoch
         if self._next is None or epoch != self._epoch:
             self._behind = True  # live messages may be old or foreign: which journal it is, a replay tells
             return None
+        self._heard_at = time.monotonic()
         if frames[0] == events.HEARTBEAT_TOPIC:
             self._behind |= sequence != self.position
             return None
@@ -190,6 +198,7 @@ class Subscriber:
         if end.since != self._asked:
             return  # the answer to a question that was given up
         self._asked = None
+        self._heard_at = time.monotonic()
         before = (self._epoch, end.since)
         if self._epoch is None:
             self._epoch = epoch

@@ -539,6 +539,35 @@ class TestQuestions:
 
         assert take(source, 1) == [2]
 
+    def test_silence_makes_it_ask(self, bus: Bus, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As when somebody else has the publishing address: the other one will do."""
+        monkeypatch.setattr(subscriber, "_SILENCE_SECONDS", 0.1)
+        stranger = bus.socket(zmq.PUB)
+        stranger.bind(bus.publish)
+        bus.record(2)
+        bus.start()
+        source = join(since=0)
+        for first in (1, 3, 5):
+            assert take(source, 2) == [first, first + 1]
+            assert source.receive(0.02) is None
+            bus.record(2)
+
+    def test_what_a_slow_caller_has_not_read_is_no_silence(
+        self, script: Script, join: Join, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = join(since=0)
+        script.joined()
+        script.question()
+        script.answer(0, [], head=0)
+        assert source.receive(0.05) is None
+        monkeypatch.setattr(subscriber, "_SILENCE_SECONDS", 0.02)
+        for number in numbers(1, 5):
+            script.pub.send_multipart(script.event(number))
+        assert source._sub.poll(5_000)
+        for number in numbers(1, 5):
+            assert take(source, 1) == [number]
+            assert not script.router.poll(50)
+
     def test_live_events_wait_for_the_answer(self, script: Script, join: Join) -> None:
         source = join(since=0)
         script.joined()
