@@ -3,19 +3,26 @@
 Of a sealed day it is a byte-exact copy whose SHA-256 is the sealed one. Of a day that somebody
 keeps open (``live``) it is one consistent state, taken through SQLite: better than nothing until
 the day can be sealed.
+
+Only a backup of ours is replaced, and never by fewer ticks. Whatever else bears its name is not
+ours to judge: it keeps its content under another name beside it.
 """
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
+from msgspec import structs
 
 from handlers import database
-from handlers.contract import BackedUp, Job, StepError, Trouble
+from handlers.contract import BackedUp, Job, Signature, StepError, Trouble
 from handlers.database import Ticks, has_content, sidecar
 from handlers.files import (
     copy_hashed,
+    link_new,
     make_directories,
     make_durable,
     publish_over,
@@ -24,12 +31,21 @@ from handlers.files import (
     signature_of,
     temporary,
 )
+from handlers.holders import held_for_writing, holders_of
 from handlers.seal import busy, require_own_wal, require_sealed_content, required_seal
+
+
+class _There(NamedTuple):
+    """What bears the backup's name already. The signature was taken before the bytes were read."""
+
+    signature: Signature
+    sha256: str
 
 
 def backup(job: Job) -> BackedUp:
     """Copy the day's database to its backup path; nothing is copied if it is there already."""
     source, target = Path(job.paths.database), Path(job.paths.backup)
+    _require_regular(target)
     require_two_files(source, target)
     require_untouched(target)
     return _backup_live(job) if job.live else _backup_sealed(job)
@@ -73,22 +89,24 @@ def _backup_sealed(job: Job) -> BackedUp:
     sealed = required_seal(job)
     source, target = Path(job.paths.database), Path(job.paths.backup)
     done = BackedUp(str(target), sealed.sha256, sealed.size_bytes, sealed.ticks)
-    if signature_of(target) is not None:
-        if sha256_of(target) == sealed.sha256:
-            make_durable(target)
-            return done
-        _require_no_more_ticks(job, target, sealed.ticks)
+    there = _look_at(target)
+    if there is not None and there.sha256 == sealed.sha256:
+        make_durable(target)
+        return done
+    _require_no_more_ticks(job, target, sealed.ticks)
     _prepare(target, sealed.size_bytes)
     with temporary(target) as temp:
         require_sealed_content(source, copy_hashed(source, temp), sealed)
         require_reads_back(temp, sealed.sha256)
-        publish_over(temp, target)
-    return done
+        aside = _publish(job, temp, target, there)
+    return structs.replace(done, set_aside=aside)
 
 
 def _backup_live(job: Job) -> BackedUp:
     source, target = Path(job.paths.database), Path(job.paths.backup)
-    require_own_wal(source, database.read_header(source))
+    header = database.read_header(source)
+    require_own_wal(source, header)
+    _require_no_stall(source, header)
     wal = signature_of(sidecar(source, "-wal"))  # before the copy: what comes later is seen as new
     _prepare(target, source.lstat().st_size + (wal.size_bytes if wal else 0))
     with temporary(target) as temp:
@@ -100,10 +118,31 @@ def _backup_live(job: Job) -> BackedUp:
         ticks = database.examine_copy(temp, job.options.table)
         if job.previous is not None:
             database.require_contained(source, ticks, Ticks.of(job.previous))
+        there = _look_at(target)
         _require_no_more_ticks(job, target, ticks.ticks)
         size = temp.stat().st_size
-        publish_over(temp, target)
-    return BackedUp(str(target), digest, size, ticks.ticks, live=True, wal=wal)
+        aside = _publish(job, temp, target, there)
+    return BackedUp(str(target), digest, size, ticks.ticks, live=True, wal=wal, set_aside=aside)
+
+
+def _require_regular(target: Path) -> None:
+    if not _is_regular_or_absent(target):
+        raise StepError(
+            f"{target} is not a regular file, so no backup can take its place",
+            hint="move it away, or give the backups another directory",
+            trouble=Trouble.CONFLICT,
+            retryable=False,
+        )
+
+
+def _require_no_stall(source: Path, header: database.Header) -> None:
+    """Outside WAL mode nobody can commit while somebody reads: here, for as long as the copy takes."""
+    if not header.is_wal and held_for_writing(source):
+        raise StepError(
+            f"{source} is not in WAL mode: to copy it now would stall its writer",
+            hint="let the writer use WAL mode, or close the day's file after midnight",
+            holders=holders_of([source]),
+        )
 
 
 def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
@@ -118,6 +157,56 @@ def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
             trouble=Trouble.CONFLICT,
             retryable=False,
         )
+
+
+def _look_at(target: Path) -> _There | None:
+    signature = signature_of(target)
+    return None if signature is None else _There(signature, sha256_of(target))
+
+
+def _publish(job: Job, temp: Path, target: Path, there: _There | None) -> str:
+    """Give the new backup its name; returns the new path of what had to be set aside, if anything."""
+    if signature_of(target) != (there.signature if there else None):
+        raise StepError(
+            f"{target} was changed while what would replace it was written",
+            hint="it is tried again; find out what else writes into the backup directory",
+        )
+    aside = str(_set_aside(target, there.sha256)) if there and not _may_go(job, there) else ""
+    publish_over(temp, target)
+    return aside
+
+
+def _may_go(job: Job, there: _There) -> bool:
+    """Whether it is a backup of ours, as far as the journal tells, or nothing at all."""
+    ours = {job.backup_sha256} | ({job.previous.sha256} if job.previous else set())
+    return there.sha256 in ours or there.signature.size_bytes == 0
+
+
+def _set_aside(target: Path, digest: str) -> Path:
+    """Give a file a second name beside it, durably; its first is left for the backup to take over."""
+    first = target.with_name(f"{target.name}.aside-{digest[:12]}")
+    aside, number = first, 1
+    while not _is_kept_as(aside, target, digest):
+        number += 1
+        aside = first.with_name(f"{first.name}-{number}")
+    make_durable(aside)
+    return aside
+
+
+def _is_kept_as(aside: Path, target: Path, digest: str) -> bool:
+    """Whether the content of ``target`` now bears this name too; not if something else does."""
+    try:
+        link_new(target, aside)
+    except FileExistsError:
+        return _is_regular_or_absent(aside) and sha256_of(aside) == digest
+    return True
+
+
+def _is_regular_or_absent(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _prepare(target: Path, size_bytes: int) -> None:

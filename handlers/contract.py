@@ -99,6 +99,8 @@ class BackedUp(Struct, frozen=True):
     live: bool = False
     wal: Signature | None = None
     """Live only: the write-ahead log just before the copy. Another one since: the copy is stale."""
+    set_aside: str = ""
+    """The new path of what bore the backup's name and was not a backup of ours; empty: nothing did."""
 
 
 class Compressed(Struct, frozen=True):
@@ -130,6 +132,8 @@ class Job(Struct, frozen=True):
     """What the journal recorded at sealing; None before that."""
     previous: Sealed | None = None
     """The last seal before a late tick re-opened the day: it may grow, never shrink."""
+    backup_sha256: str = ""
+    """Of the last backup, sealed or live, as the journal recorded it: that one may be replaced."""
     live: bool = False
     """Backup only: copy although the database is still held open."""
 

@@ -14,6 +14,7 @@ from handlers import database
 from handlers.contract import Created, Job, StepError, Trouble
 from handlers.files import (
     CHUNK_BYTES,
+    SIDECARS,
     make_directories,
     publish_new,
     require_space,
@@ -21,6 +22,8 @@ from handlers.files import (
     signature_of,
     temporary,
 )
+from handlers.holders import held_for_writing
+from handlers.seal import busy
 
 BUILT_IN_SCHEMA = Path(__file__).parent / "schema" / "ticks.sql"
 
@@ -69,10 +72,19 @@ def _build(temp: Path, schema: str, name: str) -> None:
 
 
 def _require_no_remains(path: Path) -> None:
-    """A -wal left from another database of this name would be replayed into the new one."""
-    for suffix in ("-wal", "-journal", "-shm"):
+    """A -wal or -journal left from another database of this name would be replayed into the new one.
+
+    An empty one is harmless, and so is a -shm, which SQLite clears before it uses it: but not while
+    a process whose database was removed still has them open. It would share them with the new one.
+    """
+    for suffix in SIDECARS:
         remains = database.sidecar(path, suffix)
-        if signature_of(remains) is not None and signature_of(path) is None:
+        if signature_of(remains) is None:
+            continue
+        in_use = held_for_writing(remains)
+        if signature_of(path) is not None:
+            return  # the writer was first: they are its own
+        if suffix != "-shm" and database.has_content(path, suffix):
             raise StepError(
                 f"{remains} is there, but its database is not",
                 hint="it may hold the only copy of some ticks: find the database it belongs to,"
@@ -80,3 +92,5 @@ def _require_no_remains(path: Path) -> None:
                 trouble=Trouble.CONFLICT,
                 retryable=False,
             )
+        if in_use:
+            raise busy(path, f"is not there, but {remains.name} is in use")

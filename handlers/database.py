@@ -19,7 +19,7 @@ from urllib.parse import quote
 import apsw
 
 from handlers.contract import Sealed, Signature, StepError, Trouble
-from handlers.files import SYNC_BYTES, open_source, share_owner, signature_of
+from handlers.files import SYNC_BYTES, give_owner, open_source, signature_of
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -125,7 +125,7 @@ def copy_live(source: Path, temp: Path) -> None:
     try:
         os.fchmod(fd, stat.S_IMODE(source.stat().st_mode) & 0o777)
         with suppress(PermissionError):  # a copy is as good in our own name
-            share_owner(temp)
+            give_owner(temp)
         with opened(source, apsw.SQLITE_OPEN_READONLY) as reader, opened(temp) as writer:
             _run(reader, "BEGIN; SELECT count(*) FROM sqlite_schema")
             _copy_pages(reader, writer, fd)

@@ -77,17 +77,22 @@ def sweep_temporaries(root: Path) -> tuple[Path, ...]:
 def publish_new(temp: Path, final: Path) -> None:
     """Give ``temp`` its name unless somebody was first: then FileExistsError, no change."""
     fsync_file(temp)
+    link_new(temp, final)
+    temp.unlink()
+    fsync_directory(final.parent)
+
+
+def link_new(path: Path, name: Path) -> None:
+    """Give a file a second name unless that is taken: then FileExistsError, no change."""
     try:
-        final.hardlink_to(temp)
+        name.hardlink_to(path)
     except OSError as error:
         if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
             raise
         raise StepError(
-            f"cannot publish {final} without the risk of overwriting it: {error.strerror}",
-            hint="keep the data on a filesystem with hard links (ext4, xfs, btrfs, zfs)",
+            f"cannot make {name} without the risk of overwriting it: {error.strerror}",
+            hint="keep the data on a filesystem with hard links (ext4, xfs, btrfs, zfs), as one user's",
         ) from error
-    temp.unlink()
-    fsync_directory(final.parent)
 
 
 def publish_over(temp: Path, final: Path) -> None:
@@ -157,7 +162,7 @@ class NewFile:
         try:
             os.fchmod(self._fd, mode)
             with suppress(PermissionError):  # a copy is as good in our own name
-                share_owner(path)
+                give_owner(path)
         except BaseException:
             os.close(self._fd)
             raise
@@ -204,13 +209,18 @@ def forget_cached(source: FileIO) -> None:
 
 
 def make_directories(path: Path) -> None:
-    """Make ``path`` and its missing parents, each one durable and with its parent's owner."""
+    """Make ``path`` and its missing parents, each one durable and shared as its parent is."""
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            if not directory.is_dir():
+                raise
+            continue  # somebody was first: then it is theirs
         try:
             share_owner(directory)
         except PermissionError:
@@ -220,14 +230,41 @@ def make_directories(path: Path) -> None:
 
 
 def share_owner(path: Path) -> None:
-    """As root, give what was made in another user's directory to that user.
+    """Let whoever may write to the directory write to what was made in it: the tick writer.
 
-    Otherwise the tick writer could not write into what was created for it.
+    The owner as `give_owner`; and where the directory is its group's to write, so is what is in it.
+    Nobody else is given anything. Not for a database that this process has open.
+    """
+    give_owner(path)
+    parent, own = path.parent.stat(), path.lstat()
+    if not parent.st_mode & stat.S_IWGRP:
+        return
+    if own.st_gid != parent.st_gid:
+        try:
+            os.chown(path, -1, parent.st_gid, follow_symlinks=False)
+        except PermissionError:
+            return  # not a group of ours: we cannot, and it is no reason to do without the file
+    if stat.S_ISDIR(own.st_mode):
+        wanted = own.st_mode | (parent.st_mode & (stat.S_IRWXG | stat.S_ISGID))
+    else:
+        wanted = own.st_mode | stat.S_IRGRP | stat.S_IWGRP
+    if wanted != own.st_mode:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)  # chmod follows links
+        try:
+            os.fchmod(fd, stat.S_IMODE(wanted))
+        finally:
+            os.close(fd)
+
+
+def give_owner(path: Path) -> None:
+    """As root, give what was made in a directory to the owner and the group of that directory.
+
+    For a copy this is all: who may read it is what the original says.
     """
     if os.geteuid() != 0:
         return
-    parent = path.parent.stat()
-    if parent.st_uid != 0:
+    parent, own = path.parent.stat(), path.lstat()
+    if (own.st_uid, own.st_gid) != (parent.st_uid, parent.st_gid):
         os.chown(path, parent.st_uid, parent.st_gid, follow_symlinks=False)
 
 

@@ -62,9 +62,12 @@ def changed(path: Path) -> StepError:
 
 
 def require_released(path: Path) -> None:
-    """StepError BUSY if any process has ``path`` open for writing."""
+    """StepError BUSY if any process has ``path`` open for writing, or is still copying its -wal."""
     if held_for_writing(path):
         raise busy(path, "is open for writing")
+    wal = sidecar(path, "-wal")
+    if signature_of(wal) is not None and held_for_writing(wal):
+        raise busy(path, "has a -wal that is open for writing")
 
 
 def required_seal(job: Job) -> Sealed:
@@ -118,7 +121,8 @@ def require_own_wal(path: Path, header: database.Header) -> None:
     if not header.is_wal and has_content(path, "-wal"):
         raise StepError(
             f"{sidecar(path, '-wal')} does not belong to the database beside it",
-            hint="copy both, find out which holds the day's ticks, and move the -wal away",
+            hint="keep both: the -wal may hold ticks that are nowhere else; if the database was copied"
+            " here before its -wal, put the pair back together as it was",
             trouble=Trouble.CONFLICT,
             retryable=False,
         )

@@ -16,7 +16,7 @@ import apsw
 from msgspec import structs
 
 from handlers import backup, compress, create, seal
-from handlers.contract import Done, Failure, Job, Outcome, Result, Step, StepError, Trouble
+from handlers.contract import Done, Failure, Holder, Job, Outcome, Result, Step, StepError, Trouble
 from handlers.files import filesystem_of
 from handlers.holders import holders_of
 
@@ -39,8 +39,25 @@ def run(job: Job) -> Outcome:
     try:
         result = HANDLERS[job.step](job)
     except BaseException as error:
-        return structs.replace(_failure(job, error), seconds=time.monotonic() - began)
+        failure = structs.replace(_failure(job, error), seconds=time.monotonic() - began)
+        return _readable(failure)
     return Done(job, result, time.monotonic() - began)
+
+
+def _readable(failure: Failure) -> Failure:
+    """The same in text that can be written down: file names may be any bytes, JSON may not."""
+    return structs.replace(
+        failure,
+        message=_clean(failure.message),
+        hint=_clean(failure.hint),
+        holders=tuple(Holder(holder.pid, _clean(holder.name)) for holder in failure.holders),
+        problems=tuple(map(_clean, failure.problems)),
+        traceback=_clean(failure.traceback),
+    )
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _failure(job: Job, error: BaseException) -> Failure:

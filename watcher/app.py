@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -34,12 +35,16 @@ from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.loop import Loop
 from watcher.paths import journal_file
+from watcher.plan import Block, at_midnight, next_midnight
 from watcher.pool import Pool, process_executor
 from watcher.publisher import Publisher
 from watcher.version import installed
 from watcher.wakeup import Wakeup
 
 _AFTER_ERROR_SECONDS = 5.0
+_SHARE_OF_REST = 5.0
+"""After a step that took so long, a pause of so many times that: a fifth of a core at the very most."""
+_LONGEST_PAUSE_SECONDS = 0.5
 _FIXED_SECTIONS = ("data", "watch", "events", "log", "clock")
 """What a running daemon cannot change: its roots, sockets and files are open."""
 
@@ -115,6 +120,7 @@ class App:
         executor: Callable[[], Executor] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self._given = settings
         self._settings = prepare_directories(settings)
         self._reload = reload
         self._clock = clock or clock_of(settings.clock)
@@ -143,7 +149,9 @@ class App:
                 if not loop.busy():
                     break
                 self._wakeup.wait(min(self._clock.real_seconds(loop.next_wake(now)), 1.0))
-        return EXIT_STEP_FAILED if loop.failures else EXIT_DONE
+            entries = loop.last_plan.entries if loop.last_plan else ()
+            blocked = any(isinstance(entry, Block) and entry.failed for entry in entries)
+        return EXIT_STEP_FAILED if loop.failures or blocked or self._stop_reason else EXIT_DONE
 
     def stop(self, reason: str) -> None:
         """Ask `run` to end. Safe from any thread and from signal handlers."""
@@ -155,6 +163,7 @@ class App:
         settings = self._settings
         with ExitStack() as stack:
             stack.callback(self._wakeup.close)
+            stack.enter_context(self._signals())
             lock = Lock(Path(settings.data.state))
             lock.acquire()
             stack.callback(lock.release)
@@ -169,7 +178,6 @@ class App:
             pool = self._pool()
             loop = self._loop(journal, pool, publisher)
             loop.recover()
-            stack.enter_context(self._signals())
             stack.callback(self._finish, loop, pool)
             files = stack.enter_context(self._watching()) if daemon else None
             self._say_started(loop)
@@ -225,12 +233,14 @@ class App:
     def _guarded_step(self, loop: Loop, files: FileSystem | None) -> None:
         """One round and the sleep after it. Whatever goes wrong in it is logged, and tried again."""
         assert files is not None
+        began = time.monotonic()
         seconds = _AFTER_ERROR_SECONDS
         try:
-            if files.next_check_seconds <= 0 and (said := files.check()):
-                logger.warning(said)
             now = self._clock.now()
             loop.step(now, files.drain())
+            if files.needs_check and not at_midnight(now) and (said := files.check()):
+                logger.warning(said)
+            self._pause(_SHARE_OF_REST * (time.monotonic() - began))
             seconds = self._clock.real_seconds(loop.next_wake(now))
             self._last_error = ""
         except (apsw.Error, OSError) as error:
@@ -241,6 +251,11 @@ class App:
             logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
         self._wakeup.wait(min(seconds, files.next_check_seconds))
         loop.rest()
+
+    def _pause(self, seconds: float) -> None:
+        """Rest in proportion to the work, so that no storm of file events can take the core for itself."""
+        now = self._clock.now()
+        time.sleep(min(seconds, _LONGEST_PAUSE_SECONDS, self._clock.real_seconds(next_midnight(now))))
 
     def _complain(self, error: Exception) -> None:
         """Said once, as long as it stays the same: a daemon that waits for a disk waits quietly."""
@@ -281,7 +296,9 @@ class App:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # Told to stop, the process is about to end: a second signal must not make that a failure.
+                ending = self._stop_reason and handler is signal.SIG_DFL
+                signal.signal(number, signal.SIG_IGN if ending else handler)
 
     def _reload_if_wanted(self, loop: Loop) -> None:
         if not self._reload_wanted:
@@ -299,13 +316,13 @@ class App:
         logger.info("the new configuration is in force")
 
     def _accept(self, fresh: Settings) -> Settings:
-        fresh = prepare_directories(fresh)
         for section in _FIXED_SECTIONS:
-            if getattr(fresh, section) != getattr(self._settings, section):
+            if getattr(fresh, section) != getattr(self._given, section):
                 raise ConfigError(f"[{section}] can only change with a restart")
         if (fresh.workers.count, fresh.workers.nice) != (
             self._settings.workers.count,
             self._settings.workers.nice,
         ):
             raise ConfigError("workers.count and workers.nice can only change with a restart")
-        return fresh
+        self._given = fresh
+        return replace(fresh, data=self._settings.data)

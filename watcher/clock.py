@@ -23,12 +23,19 @@ class Clock(Protocol):
         """How many real seconds to sleep to reach ``until``: 0 to `MAX_SLEEP_SECONDS`."""
         ...
 
+    def elapsed(self) -> float:
+        """Seconds of this clock since some moment, whatever jumps the time of day makes."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        return time.monotonic()
 
     def real_seconds(self, until: datetime) -> float:
         return _bounded((until - self.now()).total_seconds())
@@ -49,6 +56,9 @@ class ScaledClock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=(time.time() - self._origin) * self._scale)
 
+    def elapsed(self) -> float:
+        return time.monotonic() * self._scale
+
     def real_seconds(self, until: datetime) -> float:
         return _bounded((until - self.now()).total_seconds() / self._scale)
 
@@ -58,15 +68,24 @@ class ManualClock:
 
     def __init__(self, now: datetime) -> None:
         self.time = now
+        self._elapsed = 0.0
 
     def now(self) -> datetime:
         return self.time
+
+    def elapsed(self) -> float:
+        return self._elapsed
 
     def real_seconds(self, until: datetime) -> float:
         return 0.0 if until <= self.time else MAX_SLEEP_SECONDS
 
     def advance(self, **delta: float) -> datetime:
         """Move on by a `timedelta`, given by its keywords; return the new time."""
+        self._elapsed += timedelta(**delta).total_seconds()
+        return self.jump(**delta)
+
+    def jump(self, **delta: float) -> datetime:
+        """Show another time, as a clock does that is set: no time has passed."""
         self.time += timedelta(**delta)
         return self.time
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from handlers.contract import Paths, Signature
-from watcher.config import Data
+from watcher.config import Data, Settings
 from watcher.pattern import Pattern
+from watcher.plan import settled_at
 from watcher.state import Database, Facts, Files
 
 SENTINEL_NAME = ".tickward-backup"
@@ -81,8 +82,10 @@ class Inventory:
     def look(self, paths: Iterable[Path], now: datetime) -> None:
         """Look again at the days that these paths belong to; a path that is not ours is ignored."""
         for key in {key for path in paths if (key := self.key_of(str(path)))}:
-            self.look_at(key)
-            self.change(key, touched_at=now, held=None)
+            database = self.look_at(key)
+            burst = database.held is None and database.unsettled_since is not None
+            since = database.unsettled_since if burst else now
+            self.change(key, touched_at=now, unsettled_since=since, held=None)
 
     def look_at(self, key: str) -> Database:
         """Look again at one day's files, without counting that as a touch."""
@@ -91,23 +94,30 @@ class Inventory:
         self.change(key, files=_look(database.paths, self._data))
         return self._databases[key]
 
-    def probe_settled(self, now: datetime, settle_seconds: float) -> None:
-        """Ask of each unsealed database that has settled whether somebody has it open."""
-        settle = timedelta(seconds=settle_seconds)
+    def probe_settled(self, now: datetime, settings: Settings) -> None:
+        """Ask of each unsealed database that has settled whether somebody has it open.
+
+        One that never settles, because somebody comes and goes all the time, is asked in the end as well.
+        """
         for key, database in self._databases.items():
             if database.held is not None or database.facts.sealed or not database.files.database:
                 continue
-            # A clock that was put back must not keep a touched file unsettled until it catches up.
-            if database.touched_at is not None and database.touched_at > now:
-                self.change(key, touched_at=now)
-            elif database.touched_at is None or database.touched_at + settle <= now:
-                self.change(key, held=self._probe(database.paths.database))
+            if (database.touched_at or now) > now:
+                # A clock that was put back must not keep a file unsettled until it catches up.
+                self.change(key, touched_at=now, unsettled_since=now)
+            elif settled_at(database, settings) <= now:
+                self.change(key, held=self._is_held(database.paths.database))
 
-    def unsettled_until(self, now: datetime, settle_seconds: float) -> datetime | None:
+    def _is_held(self, path: str) -> bool:
+        try:
+            return self._probe(path)
+        except OSError:
+            return False  # what cannot even be opened: the step will say why
+
+    def unsettled_until(self, now: datetime, settings: Settings) -> datetime | None:
         """When the next touched database has settled; None if none is unsettled."""
-        settle = timedelta(seconds=settle_seconds)
         pending = (
-            database.touched_at + settle
+            settled_at(database, settings)
             for database in self._databases.values()
             if database.touched_at is not None
             and database.held is None
@@ -128,7 +138,7 @@ class Inventory:
     def forget_unknown(self, today: date) -> None:
         """Drop days gone by of which there never was a file or a fact: nobody made them."""
         for key, database in list(self._databases.items()):
-            if database.day < today and database.files == Files() and database.facts == Facts():
+            if database.day < today and database.files == Files() and not database.facts.existed:
                 del self._databases[key]
 
     def require_root(self) -> None:
@@ -139,12 +149,16 @@ class Inventory:
     def backup_doubt(self) -> str:
         """Why the backup directory is not to be written to; empty if it is what it was."""
         sentinel = Path(self._data.backup, SENTINEL_NAME)
-        if sentinel.exists():
-            return ""
-        return (
-            f"{sentinel} is missing: is the backup disk mounted? "
-            f"If this is a new, empty one: touch {sentinel}"
-        )
+        try:
+            sentinel.lstat()
+        except FileNotFoundError:
+            return (
+                f"{sentinel} is missing: is the backup disk mounted? "
+                f"If this is a new, empty one: touch {sentinel}"
+            )
+        except OSError as error:
+            return f"the backup directory cannot be read ({error}): mend its disk or its permissions"
+        return ""
 
     def key_of(self, path: str) -> str | None:
         """The key of the database that a path is an artefact of; None if it is not ours."""
@@ -176,22 +190,33 @@ def _paths(data: Data, below: str) -> Paths:
 
 
 def _in_use(database: Database) -> bool:
-    wal = database.files.wal
-    return bool(database.held) or (wal is not None and wal.size_bytes > 0)
+    """Whether ticks are being written to it; to have it open, or to have opened it, is not enough."""
+    files, created = database.files, database.facts.created
+    if files.wal is not None and files.wal.size_bytes > 0:
+        return True
+    return created is not None and files.database not in (None, created.signature)
 
 
 def _look(paths: Paths, data: Data) -> Files:
     anomaly = _anomaly(paths.database, data.root)
     directory, _, name = paths.database.rpartition("/")
+    wal = _signature(paths.database + "-wal")
     return Files(
         database=None if anomaly else _signature(paths.database),
-        wal=_signature(paths.database + "-wal"),
+        wal=wal,
         compressed=_signature(paths.compressed),
         backup=_signature(paths.backup),
         backup_compressed=_signature(paths.backup_compressed),
         retired=_signature(f"{directory}/.{name}.retired") is not None,
+        beside=tuple(path for path in _others(paths, orphans=wal is None) if _signature(path)),
         anomaly=anomaly,
     )
+
+
+def _others(paths: Paths, *, orphans: bool) -> list[str]:
+    # With a -wal a -shm comes and goes with every reader, and means nothing.
+    own = ("-shm", "-journal") if orphans else ("-journal",)
+    return [paths.database + ending for ending in own] + [paths.backup + ending for ending in _SIDECARS]
 
 
 def _signature(path: str) -> Signature | None:
@@ -205,10 +230,15 @@ def _signature(path: str) -> Signature | None:
 
 
 def _anomaly(path: str, root: str) -> str:
+    directory = os.path.realpath(os.path.dirname(path))  # noqa: PTH120 (thousands of times a scan)
+    if directory != root and not directory.startswith(root + "/"):
+        return "its directory is a symbolic link that leaves the root; it is not followed"
     try:
         mode = os.lstat(path).st_mode
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as error:
+        return f"it cannot be looked at ({error.strerror}): mend its disk or its permissions"
     if stat.S_ISREG(mode):
         return ""
     if stat.S_ISDIR(mode):
@@ -216,7 +246,8 @@ def _anomaly(path: str, root: str) -> str:
     if stat.S_ISLNK(mode):
         target = os.path.realpath(path)
         where = "" if target.startswith(root + "/") else " that leaves the root"
-        return f"a symbolic link{where} to {target} has the name of a database; it is not followed"
+        shown = os.fsencode(target).decode(errors="backslashreplace")
+        return f"a symbolic link{where} to {shown} has the name of a database; it is not followed"
     return "not a regular file; it is left alone"
 
 
@@ -235,9 +266,14 @@ def _walk(top: Path) -> Iterator[str]:
         seen.add((identity.st_dev, identity.st_ino))
         for entry in entries:
             yield entry.path
-            if entry.is_dir() and (not entry.is_symlink() or _stays_inside(entry.path, str(top))):
+            if _is_to_be_entered(entry, str(top)):
                 pending.append(entry.path)
 
 
-def _stays_inside(link: str, top: str) -> bool:
-    return os.path.realpath(link).startswith(top + "/")
+def _is_to_be_entered(entry: os.DirEntry[str], top: str) -> bool:
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link that leads in a circle
+        return False
+    return not entry.is_symlink() or os.path.realpath(entry.path).startswith(top + "/")

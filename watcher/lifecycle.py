@@ -49,8 +49,11 @@ def _is_backed_up(database: Database) -> bool:
 
 
 def _has_backup(database: Database) -> bool:
-    files = database.files
-    return bool(files.backup or files.backup_compressed or database.facts.compressed)
+    files, facts = database.files, database.facts
+    if files.backup_compressed or facts.compressed:
+        return True
+    # Its content is compared when it matters; that it is whole can be seen from its size at any time.
+    return bool(files.backup and facts.sealed and files.backup.size_bytes == facts.sealed.size_bytes)
 
 
 STAGES: tuple[Stage, ...] = (

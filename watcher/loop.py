@@ -27,14 +27,27 @@ from watcher.events import (
 from watcher.filesystem import Hints
 from watcher.inventory import Inventory
 from watcher.journal import Journal
-from watcher.plan import Action, Plan, next_midnight, plan, rotations, wanted
+from watcher.notices import rotations
+from watcher.plan import (
+    MIDNIGHT_MARGIN,
+    Action,
+    Doubts,
+    Plan,
+    at_midnight,
+    next_midnight,
+    plan,
+    wanted,
+)
 from watcher.pool import Pool
 from watcher.state import Facts, fold
 
 _MAX_ROUNDS = 5
 """Recording one thing can reveal the next (closed, then re-opened); more than this is a defect."""
 
-_MIDNIGHT_MARGIN = timedelta(seconds=10)
+_JUMP = timedelta(hours=1)
+"""A clock that is further off than this from what has really passed was set, or wrong."""
+_DOUBT = timedelta(minutes=10)
+"""For so long a clock that jumped forward is not trusted with what goes by the date alone."""
 
 Announce = Callable[[Record, Event, float | None], None]
 """Called with each recorded event, and how many seconds the step took that led to it."""
@@ -66,6 +79,8 @@ class Loop:
         self._streams: dict[str, Facts] = {}
         self._unrecorded: list[Outcome] = []
         self._scan_at: datetime | None = None
+        self._last_seen: tuple[datetime, float] | None = None
+        self._clock_doubted_until: datetime | None = None
         self._started_at = clock.now()
 
     def recover(self) -> None:
@@ -81,6 +96,7 @@ class Loop:
     def step(self, now: datetime, hints: Hints) -> Plan:
         """One round. Returns the plan that was acted upon."""
         self._rotate(now)
+        self._watch_clock(now)
         self.take_outcomes(now)
         self._look(now, hints)
         current = self._plan_and_notice(now)
@@ -94,7 +110,7 @@ class Loop:
         moments = [next_midnight(now), self._scan_at or now]
         if self.last_plan is not None and self.last_plan.next_due is not None:
             moments.append(self.last_plan.next_due)
-        settling = self._inventory.unsettled_until(now, self.settings.watch.settle_seconds)
+        settling = self._inventory.unsettled_until(now, self.settings)
         if settling is not None:
             moments.append(settling)
         return max(min(moments), now)
@@ -102,7 +118,7 @@ class Loop:
     def busy(self) -> bool:
         """Whether anything is running, due, settling or still to be recorded."""
         now = self._clock.now()
-        settling = self._inventory.unsettled_until(now, self.settings.watch.settle_seconds)
+        settling = self._inventory.unsettled_until(now, self.settings)
         due = self.last_plan is not None and bool(self.last_plan.actions)
         return bool(self._pool.busy() or self._unrecorded or due or settling)
 
@@ -110,8 +126,8 @@ class Loop:
         """The last rotation of each stream, and when it was."""
         return {
             name: (facts.rotated, facts.times["rotated"])
-            for name, facts in self._streams.items()
-            if facts.rotated is not None
+            for name in self.settings.data.streams  # in this order: the first one is told of first
+            if (facts := self._streams.get(name)) is not None and facts.rotated is not None
         }
 
     def take_outcomes(self, now: datetime) -> None:
@@ -154,6 +170,18 @@ class Loop:
             self.record([(notice.key, notice.event) for notice in notices], now)
             self._write_metadata(self.rotated())
 
+    def _watch_clock(self, now: datetime) -> None:
+        """Notice a clock that was set: forward it is doubted for a while, backward nothing planned holds."""
+        elapsed = self._clock.elapsed()
+        before, self._last_seen = self._last_seen, (now, elapsed)
+        if before is None:
+            return
+        jump = now - before[0] - timedelta(seconds=elapsed - before[1])
+        if abs(jump) < _JUMP:
+            return
+        self._scan_at = None
+        self._clock_doubted_until = now + _DOUBT if jump > _JUMP else None
+
     def _look(self, now: datetime, hints: Hints) -> None:
         self._inventory.require_root()
         if hints.rescan or self._scan_at is None or self._scan_at <= now:
@@ -163,12 +191,12 @@ class Loop:
         for stream, day in wanted(self.settings, now):
             self._inventory.add(stream, day)
         self._inventory.forget_unknown(now.date())
-        self._inventory.probe_settled(now, self.settings.watch.settle_seconds)
+        self._inventory.probe_settled(now, self.settings)
 
     def _plan_and_notice(self, now: datetime) -> Plan:
         for _ in range(_MAX_ROUNDS):
-            doubt = self._inventory.backup_doubt()
-            current = plan(self._inventory.databases(), self.settings, now, doubt)
+            doubts = Doubts(self._inventory.backup_doubt(), self._clock_doubted_until)
+            current = plan(self._inventory.databases(), self.settings, now, doubts)
             if not current.notices:
                 break
             self.record([(notice.key, notice.event) for notice in current.notices], now)
@@ -202,6 +230,7 @@ class Loop:
             options,
             sealed=facts.sealed,
             previous=facts.previous,
+            backup_sha256=facts.backed_up.sha256 if facts.backed_up else "",
             live=action.live,
         )
 
@@ -222,11 +251,8 @@ class Loop:
         job, error, hint = failure.job, failure.message, failure.hint
         path = job.paths.database
         match failure.trouble:
-            case Trouble.BUSY if job.step is Step.SEAL:
+            case Trouble.BUSY | Trouble.CHANGED if job.step is Step.SEAL:
                 return self._deferred(failure, facts, now)
-            case Trouble.CHANGED if job.step is Step.SEAL:
-                self._inventory.change(job.key, touched_at=now, held=None)  # let it settle once more
-                return None
             case Trouble.CHANGED:
                 return Reopened(path, error)
             case Trouble.CORRUPT:
@@ -261,5 +287,4 @@ class Loop:
 
 def _not_at_midnight(moment: datetime) -> datetime:
     """A walk of a large tree must not hold up the rotation: put it off until that is out."""
-    midnight = next_midnight(moment)
-    return midnight + _MIDNIGHT_MARGIN if midnight - moment < _MIDNIGHT_MARGIN else moment
+    return next_midnight(moment) + MIDNIGHT_MARGIN if at_midnight(moment) else moment

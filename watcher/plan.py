@@ -12,20 +12,22 @@ Nothing else in the project decides whether something is due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
 from handlers.contract import Step
 from watcher.config import Settings
-from watcher.events import Closed, Conflict, Event, Failed, Opened, Reopened, Rotated
+from watcher.events import Failed
 from watcher.lifecycle import Stage, next_stage, state_of
-from watcher.pattern import Pattern
+from watcher.notices import Notice, observe
 from watcher.schedule import due, end_of, start_of
-from watcher.state import Database, Facts
+from watcher.state import Database
 
+MIDNIGHT_MARGIN = timedelta(seconds=10)
 _WRITE_BACKUPS = (Step.BACKUP, Step.COMPRESS)
+_GO_BY_DATE = (Step.CREATE, Step.COMPRESS)
 
 
 class Action(Struct, frozen=True):
@@ -54,16 +56,11 @@ class Block(Struct, frozen=True):
 
     key: str
     reason: str
+    failed: bool = True
+    """False for what was only set aside: it is no day of ours, or not yet."""
 
 
 Entry = Action | Wait | Block
-
-
-class Notice(Struct, frozen=True):
-    """Something that was observed, to be recorded before anything is done."""
-
-    key: str
-    event: Event
 
 
 class Plan(Struct, frozen=True):
@@ -87,14 +84,25 @@ class Plan(Struct, frozen=True):
         return min(untils, default=None)
 
 
-def plan(databases: Iterable[Database], settings: Settings, now: datetime, backup_doubt: str = "") -> Plan:
+class Doubts(Struct, frozen=True):
+    """Why some steps are better not done now, although they are due."""
+
+    backup: str = ""
+    """The backup directory may not be what it was: nothing may be written there."""
+    clock_until: datetime | None = None
+    """The clock jumped forward: what only depends on the date waits until then."""
+
+
+def plan(
+    databases: Iterable[Database], settings: Settings, now: datetime, doubts: Doubts | None = None
+) -> Plan:
     """Decide.
 
     Args:
         databases: also those that are still to be created (see `wanted`).
         settings: ages, schedules and patience.
         now: aware, UTC.
-        backup_doubt: why the backup directory is not to be written to, if it is not.
+        doubts: what is better not done now.
     """
     entries: list[Entry] = []
     notices: list[Notice] = []
@@ -103,15 +111,12 @@ def plan(databases: Iterable[Database], settings: Settings, now: datetime, backu
         entries = [Block(database.key, suspicion) for database in databases]
         return Plan(now, tuple(entries), ())
     for database in databases:
-        notice = _observe(database, now)
+        notice = observe(database, now)
         if notice is not None:
             notices.append(Notice(database.key, notice))
             entries.append(Wait(database.key, "to be recorded first", now))
         else:
-            entry = _decide(database, settings, now)
-            if backup_doubt and isinstance(entry, Action) and entry.step in _WRITE_BACKUPS:
-                entry = Block(database.key, backup_doubt)
-            entries.append(entry)
+            entries.append(_in_doubt(_decide(database, settings, now), doubts or Doubts(), now))
     return Plan(now, tuple(entries), tuple(notices))
 
 
@@ -126,51 +131,32 @@ def wanted(settings: Settings, now: datetime) -> list[tuple[str, date]]:
     ]
 
 
-def rotations(
-    known: Mapping[str, Facts], early: Iterable[str], settings: Settings, now: datetime
-) -> list[Notice]:
-    """The streams whose current day has changed.
-
-    Args:
-        known: what the journal knows of each stream, by its name.
-        early: streams whose writer already writes into the day after the current one.
-    """
-    found = []
-    early = set(early)
-    for stream, options in settings.data.streams.items():
-        last = known.get(stream, Facts()).rotated
-        today = now.date()
-        target = today + timedelta(days=1) if stream in early else today
-        if last is not None and not _day_changed(date.fromisoformat(last.current), target, today):
-            continue
-        pattern = Pattern(options.pattern)
-        cause = "start" if last is None else "writer" if stream in early else "clock"
-        event = Rotated(
-            current=target.isoformat(),
-            previous=last.current if last else None,
-            current_db=f"{settings.data.root}/{pattern.path_of(target)}",
-            previous_db=last.current_db if last else None,
-            cause=cause,
-        )
-        found.append(Notice(stream, event))
-    return found
-
-
 def next_midnight(now: datetime) -> datetime:
     """When the next rotation is due."""
     return end_of(now.date())
 
 
-def _day_changed(current: date, target: date, today: date) -> bool:
-    # A clock that went back a little says nothing until it is past the last rotation again. One that had
-    # been more than a day ahead was wrong then: waiting for it could silence a year of rotations.
-    return target > current or current > today + timedelta(days=1)
+def at_midnight(now: datetime) -> bool:
+    """Whether the next rotation is so near that nothing long may be begun before it."""
+    return next_midnight(now) - now < MIDNIGHT_MARGIN
+
+
+def _in_doubt(entry: Entry, doubts: Doubts, now: datetime) -> Entry:
+    if not isinstance(entry, Action):
+        return entry
+    if doubts.backup and entry.step in _WRITE_BACKUPS:
+        return Block(entry.key, doubts.backup)
+    if doubts.clock_until and doubts.clock_until > now and entry.step in _GO_BY_DATE:
+        reason = "the clock has jumped forward: waiting whether it stays"
+        return Wait(entry.key, reason, doubts.clock_until, entry.step)
+    return entry
 
 
 def _empty_root(databases: list[Database]) -> str:
     """A root without any of the days that are known to be in it is not a root to work in."""
-    known = [database for database in databases if database.facts.sealed]
-    if not known or any(database.files.primary for database in known):
+    known = [database for database in databases if database.facts.existed]
+    sealed = sum(database.facts.sealed is not None for database in known)
+    if not sealed or any(database.files.primary for database in known):
         return ""
     return (
         f"the root holds none of the {len(known)} days that are known to be there: is it mounted? "
@@ -178,62 +164,12 @@ def _empty_root(databases: list[Database]) -> str:
     )
 
 
-def _observe(database: Database, now: datetime) -> Event | None:
-    """What the files tell that the facts do not know yet."""
-    files, facts = database.files, database.facts
-    if database.running or files.anomaly or files.database is None:
-        return None
-    if facts.compressed:
-        return _observe_conflict(database)
-    if facts.sealed:
-        return _observe_reopened(database)
-    if database.held and not facts.opened:
-        return Opened(database.paths.database)
-    if database.held is False and _was_written(database) and database.day <= now.date():
-        wal_bytes = files.wal.size_bytes if files.wal else 0
-        return Closed(database.paths.database, files.database, wal_bytes)
-    return None
-
-
-def _observe_conflict(database: Database) -> Event | None:
-    known = database.facts.conflict
-    if known is not None and known.evidence == database.files.evidence:
-        return None
-    return Conflict(
-        path=database.paths.database,
-        error=f"a new {database.paths.database} stands beside the compressed day",
-        hint="move the new file away, or merge it into the day; both are left untouched",
-        evidence=database.files.evidence,
-    )
-
-
-def _observe_reopened(database: Database) -> Event | None:
-    files, sealed = database.files, database.facts.sealed
-    assert sealed is not None
-    if files.wal is not None and files.wal.size_bytes > 0:
-        return Reopened(database.paths.database, "a write-ahead log stands beside the sealed file")
-    if files.database != sealed.signature:
-        return Reopened(database.paths.database, "the file is not as it was when it was sealed")
-    return None
-
-
-def _was_written(database: Database) -> bool:
-    """Whether the file is another than when it was last closed, or made."""
-    files, facts = database.files, database.facts
-    if facts.opened:
-        return True
-    if facts.closed is not None:
-        wal_bytes = files.wal.size_bytes if files.wal else 0
-        return (facts.closed.signature, facts.closed.wal_bytes) != (files.database, wal_bytes)
-    return facts.created is None or facts.created.signature != files.database
-
-
 def _decide(database: Database, settings: Settings, now: datetime) -> Entry:
     key, files, facts = database.key, database.files, database.facts
     if database.running:
         return Wait(key, f"{database.running} is running")
     if files.anomaly:
-        return Block(key, files.anomaly)
+        return Block(key, files.anomaly, failed=False)
     if blocked := _blocked_by_fact(database):
         return Block(key, blocked)
     if not files.primary:
@@ -266,7 +202,7 @@ def _blocked_by_fact(database: Database) -> str:
 
 def _decide_absent(database: Database, settings: Settings, now: datetime) -> Entry:
     key, facts = database.key, database.facts
-    if database.day < now.date() and facts == Facts() and not database.files.backup:
+    if database.day < now.date() and not facts.existed and not database.files.backup:
         return Wait(key, "nobody made a database that day")
     if facts.sealed or facts.closed or facts.opened or database.day < now.date():
         backup = database.files.backup_compressed or database.files.backup
@@ -277,16 +213,19 @@ def _decide_absent(database: Database, settings: Settings, now: datetime) -> Ent
     begins = start_of(database.day)
     first = begins - timedelta(days=settings.create.ahead_days)
     reason = "today's database is missing" if begins <= now else "made ahead of its day"
-    return _unless_failed(database, Action(key, Step.CREATE, reason, first), now)
+    return _unless_failed(database, Action(key, Step.CREATE, reason, first), settings, now)
 
 
 def _decide_future(database: Database, settings: Settings, now: datetime) -> Entry:
     begins = start_of(database.day)
-    if database.day - now.date() > timedelta(days=max(settings.create.ahead_days, 1)):
+    created = database.facts.created
+    ours = created is not None and created.signature == database.files.database
+    if not ours and database.day - now.date() > timedelta(days=max(settings.create.ahead_days, 1)):
         return Block(
             database.key,
             f"dated in the future ({database.day}): set aside until {database.day}; "
             "check the clock of whoever made it",
+            failed=False,
         )
     return Wait(database.key, "its day has not begun", begins)
 
@@ -296,13 +235,13 @@ def _decide_stage(database: Database, stage: Stage, settings: Settings, now: dat
     moment = due(database.day, ageing.after_days, ageing.schedule)
     if stage.step is Step.COMPRESS and _interrupted(database):
         action = Action(database.key, stage.step, "its compression was interrupted", now)
-        return _unless_failed(database, action, now)
+        return _unless_failed(database, action, settings, now)
     if moment > now:
         return Wait(database.key, _age_reason(database, stage, ageing.after_days), moment, stage.step)
     if stage.step is Step.SEAL:
         return _decide_seal(database, settings, now, moment)
     reason = _why_now(database, stage, ageing.schedule)
-    return _unless_failed(database, Action(database.key, stage.step, reason, moment), now)
+    return _unless_failed(database, Action(database.key, stage.step, reason, moment), settings, now)
 
 
 def _interrupted(database: Database) -> bool:
@@ -326,40 +265,51 @@ def _why_now(database: Database, stage: Stage, schedule: str) -> str:
 def _decide_seal(database: Database, settings: Settings, now: datetime, moment: datetime) -> Entry:
     key, files = database.key, database.files
     if files.database is not None and files.database.size_bytes == 0 and files.wal is None:
-        return Block(key, "the file is empty (0 bytes): not a database; remove it or restore the day")
+        reason = "the file is empty (0 bytes): not a database; remove it or restore the day"
+        return Block(key, reason, failed=False)
     retry = timedelta(seconds=settings.seal.retry_seconds)
-    settled = _settled_at(database, settings)
+    settled = settled_at(database, settings)
     if settled > now:
         return Wait(key, "settling after the last file event", settled, Step.SEAL)
     if database.facts.deferred is not None:
         return _decide_deferred(database, settings, now, moment)
-    patient_until = max(moment, database.facts.times.get("opened", moment)) + retry
+    opened_at = min(database.facts.times.get("opened", moment), now)
+    patient_until = max(moment, opened_at) + retry
     if database.held and now < patient_until:
         return Wait(key, "its day is over; its writer still has it open", patient_until, Step.SEAL)
     action = Action(key, Step.SEAL, "its day is over", moment)
-    return _unless_failed(database, action, now)
+    return _unless_failed(database, action, settings, now)
 
 
-def _settled_at(database: Database, settings: Settings) -> datetime:
-    """Until when file events keep us away: a file is left alone before it is probed."""
-    touched = database.touched_at
-    long_ago = datetime.min.replace(tzinfo=start_of(database.day).tzinfo)
-    return touched + timedelta(seconds=settings.watch.settle_seconds) if touched else long_ago
+def settled_at(database: Database, settings: Settings) -> datetime:
+    """Until when file events keep us away: a file is left alone before it is probed.
+
+    But not for ever: to somebody who comes and goes all the time the probe, and sealing, which asks for sole
+    access, are as safe as at any other moment.
+    """
+    if database.touched_at is None:
+        return start_of(date.min)
+    settle = timedelta(seconds=settings.watch.settle_seconds)
+    longest = timedelta(seconds=max(settings.seal.retry_seconds, settings.watch.settle_seconds))
+    since = database.unsettled_since or database.touched_at
+    return min(database.touched_at + settle, since + longest)
 
 
 def _decide_deferred(database: Database, settings: Settings, now: datetime, moment: datetime) -> Entry:
-    deferred, attempted = database.facts.deferred, database.attempted_at
+    deferred = database.facts.deferred
     assert deferred is not None
+    # A clock that was put back: what is to come has not been.
+    attempted = database.attempted_at if database.attempted_at and database.attempted_at <= now else None
     who = ", ".join(f"{h.name} (pid {h.pid})" for h in deferred.holders) or "an unknown process"
     again = now if attempted is None else attempted + _deferral(attempted - deferred.since, settings)
     left = attempted is not None and _writer_left_since(database, attempted, settings)
     if again <= now or left:
         return Action(database.key, Step.SEAL, f"tried again: was held by {who}", moment)
-    copy_at = _safety_copy_at(database, settings)
+    copy_at = _safety_copy_at(database, settings, now)
     if copy_at is not None and copy_at <= now:
         reason = f"held by {who} for too long: a consistent copy is taken meanwhile"
         action = Action(database.key, Step.BACKUP, reason, copy_at, live=True)
-        return _unless_failed(database, action, now)
+        return _unless_failed(database, action, settings, now)
     until = min(again, copy_at) if copy_at else again
     return Wait(database.key, f"sealing waits: held by {who}", until, Step.SEAL)
 
@@ -377,21 +327,23 @@ def _writer_left_since(database: Database, attempted: datetime, settings: Settin
     return database.held is False and touched is not None and touched > own_until
 
 
-def _safety_copy_at(database: Database, settings: Settings) -> datetime | None:
+def _safety_copy_at(database: Database, settings: Settings, now: datetime) -> datetime | None:
     """When a day that cannot be sealed is to be copied all the same; None: its copy is fresh."""
     facts = database.facts
     assert facts.deferred is not None
     patience = timedelta(seconds=settings.seal.patience_seconds)
     if facts.backed_up is None or not facts.backed_up.live:
-        return facts.deferred.since + patience
+        return min(facts.deferred.since, now) + patience
     fresh = facts.backed_up.wal == database.files.wal
-    return None if fresh else facts.times["backed_up"] + patience
+    return None if fresh else min(facts.times["backed_up"], now) + patience
 
 
-def _unless_failed(database: Database, action: Action, now: datetime) -> Entry:
+def _unless_failed(database: Database, action: Action, settings: Settings, now: datetime) -> Entry:
     failed = database.facts.failed.get(action.step)
     if failed is None or failed.next_try is None or failed.next_try <= now:
         return action
+    if failed.next_try - now > timedelta(seconds=settings.workers.retry_max_seconds):
+        return action  # it was set by a clock that has been put back since
     return Wait(database.key, _failure_reason(failed), failed.next_try, action.step)
 
 

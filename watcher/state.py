@@ -46,6 +46,8 @@ class Files(Struct, frozen=True):
     backup_compressed: Signature | None = None
     retired: bool = False
     """An original whose removal was interrupted: still under its retired name."""
+    beside: tuple[str, ...] = ()
+    """What else SQLite left beside them: a ``-journal``, an orphaned ``-shm``, a ``-wal`` of the backup."""
     anomaly: str = ""
     """Why the name cannot be a database at all: a directory, a link that leaves the root, ..."""
 
@@ -56,8 +58,12 @@ class Files(Struct, frozen=True):
 
     @property
     def evidence(self) -> str:
-        """A short digest of all of the above: unchanged as long as nobody changes a file."""
-        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
+        """A short digest of all of the above: unchanged as long as nobody changes a file.
+
+        An empty -wal does not count: it comes and goes with every reader.
+        """
+        files = replace(self, wal=None) if self.wal and not self.wal.size_bytes else self
+        return hashlib.sha256(msgspec.json.encode(files)).hexdigest()[:16]
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
@@ -79,6 +85,11 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     times: dict[str, datetime] = {}
     """When each kind of event last happened to this database."""
 
+    @property
+    def existed(self) -> bool:
+        """Whether there ever was such a database."""
+        return bool(self.created or self.opened or self.closed or self.sealed or self.backed_up)
+
 
 class Database(Struct, frozen=True):
     """One stream's day: everything that the planner may look at."""
@@ -91,6 +102,8 @@ class Database(Struct, frozen=True):
     facts: Facts = Facts()
     touched_at: datetime | None = None
     """When a file event last named it."""
+    unsettled_since: datetime | None = None
+    """The first of the file events since it was last probed."""
     held: bool | None = None
     """Whether somebody has it open for writing; None: not probed since it was touched."""
     attempted_at: datetime | None = None
@@ -105,9 +118,9 @@ def fold(facts: Facts, event: Event, at: datetime) -> Facts:
         case Created():
             changes = {"created": event, **_succeeded(facts, Step.CREATE)}
         case Opened():
-            changes = {"opened": True}
+            changes = {"opened": True, **_succeeded(facts, Step.CREATE)}
         case Closed():
-            changes = {"opened": False, "closed": event}
+            changes = {"opened": False, "closed": event, **_succeeded(facts, Step.CREATE)}
         case Sealed():
             changes = {"sealed": event, "opened": False, "deferred": None, "corrupt": None, "conflict": None}
             changes |= _succeeded(facts, Step.SEAL)

@@ -18,8 +18,8 @@ from watcher.inventory import Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.paths import journal_file
-from watcher.plan import Plan, plan, wanted
-from watcher.state import Database, Facts
+from watcher.plan import Doubts, Plan, plan, wanted
+from watcher.state import Database, Facts, fold
 
 
 class Survey(Struct, frozen=True):
@@ -44,18 +44,32 @@ def survey(settings: Settings, now: datetime) -> Survey:
     inventory.scan()
     for stream, day in wanted(settings, now):
         inventory.add(stream, day)
-    inventory.probe_settled(now, settings.watch.settle_seconds)
+    inventory.probe_settled(now, settings)
     inventory.forget_unknown(now.date())
-    databases = inventory.databases()
     # Before the first start there is no sentinel yet; the daemon is about to make it.
     backup_doubt = inventory.backup_doubt() if head else ""
     return Survey(
-        plan=plan(databases, settings, now, backup_doubt),
-        databases={database.key: database for database in databases},
+        plan=_plan(inventory, settings, now, Doubts(backup_doubt)),
+        databases={database.key: database for database in inventory.databases()},
         streams={key: known for key, known in facts.items() if "/" not in key},
         daemon_pid=Lock(Path(settings.data.state)).holder(),
         head=head,
     )
+
+
+def _plan(inventory: Inventory, settings: Settings, now: datetime, doubts: Doubts) -> Plan:
+    """Plan as if what there is to notice had been recorded, as the daemon will at its next look."""
+    for database in inventory.databases():
+        if database.facts.deferred is not None:
+            # When it was last tried only the daemon knows; that it waits is what there is to show.
+            inventory.change(database.key, attempted_at=now)
+    while True:
+        found = plan(inventory.databases(), settings, now, doubts)
+        if not found.notices:
+            return found
+        for key, event in ((notice.key, notice.event) for notice in found.notices):
+            database = inventory.look_at(key)
+            inventory.change(key, facts=fold(database.facts, event, now))
 
 
 def _recorded(settings: Settings) -> tuple[dict[str, Facts], int]:

@@ -161,7 +161,7 @@ def test_a_backup_disk_that_is_not_mounted_is_not_filled(world: World) -> None:
     backup, disk = world.folder / "backup", world.folder / "disk"
     backup.rename(disk)
     world.make("2026-01-18", 50)
-    assert world.run("once").returncode == 0
+    assert world.run("once").returncode == 1
     assert list(backup.iterdir()) == [], "an empty mount point stays empty"
     blocked = {entry["database"]: entry["reason"] for entry in world.json("status")["blocked"]}
     assert set(blocked) == {KEY, "ticks/2026-01-18"}
@@ -187,3 +187,19 @@ def test_the_root_disappears_and_comes_back(world: World) -> None:
         events.until("backed_up", "ticks/2026-01-18")
         assert events.names(KEY).count("sealed") == 1
     assert (world.path(YESTERDAY)).exists()
+
+
+def test_one_odd_thing_does_not_stop_the_rest(world: World) -> None:
+    root = world.folder / "db"
+    root.mkdir()
+    (root / "loop").symlink_to("loop")
+    outside = world.folder / "elsewhere"
+    (outside / "12").mkdir(parents=True)
+    (root / "2025").symlink_to(outside)
+    (outside / "12" / "ticks_2025-12-31.db").write_bytes(b"outside the root")
+    world.make(YESTERDAY, 10)
+    world.daemon()
+    with world.events() as events:
+        events.until("backed_up", KEY)
+    assert "2025" not in {entry["key"][6:10] for entry in world.recorded()}
+    assert world.run("status").returncode == 0

@@ -155,3 +155,44 @@ def test_a_damaged_day_stays_as_it_is(world: World) -> None:
     assert not world.path(YESTERDAY, "backup").exists()
     (blocked,) = world.json("status")["blocked"]
     assert blocked["database"] == KEY
+
+
+def test_a_hot_database_that_is_still_being_copied_in(world: World) -> None:
+    """`cp x.db x.db-wal`, held up on the way: the ticks in the log are waited for."""
+    away = world.folder / "away.db"
+    writer = world.actor().do(f"open {away}")
+    for first in range(0, 2000, 100):
+        writer.do(f"write {first} 100")
+    main, log = away.read_bytes(), Path(f"{away}-wal").read_bytes()
+    writer.kill()
+    world.daemon()
+    path = world.path(YESTERDAY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with world.events() as events:
+        path.write_bytes(main)
+        with Path(f"{path}-wal").open("wb") as copy:
+            copy.write(log[: len(log) // 2])
+            copy.flush()
+            events.until("deferred", KEY)
+            copy.write(log[len(log) // 2 :])
+        assert events.until("sealed", KEY).data["ticks"] == 2000
+        events.until("backed_up", KEY)
+    assert_one_whole_file(world, 2000)
+
+
+def test_a_day_that_is_never_left_alone(world: World) -> None:
+    """A dashboard that opens it again and again: no settling, and all the same sealed."""
+    world.configure(watch={"settle_seconds": 1.0}, seal={"retry_seconds": 1.5})
+    path = world.path(YESTERDAY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    world.actor().do(f"open {path}", "write 0 100").kill()
+    world.daemon()
+    reader = world.actor()
+    with world.events() as events:
+        while "sealed" not in events.names(KEY):
+            reader.do(f"read {path}", "close")
+            message = events._subscriber.receive(timeout_seconds=0.1)
+            if message is not None:
+                events.seen.append(message)
+        events.until("backed_up", KEY)
+    assert_one_whole_file(world, 100)

@@ -142,6 +142,8 @@ def test_a_writer_that_is_ahead_of_midnight_rotates_the_stream(world: World) -> 
 
 def test_a_new_configuration(world: World) -> None:
     daemon = world.daemon()
+    with world.events() as events:
+        events.until("created", count=2)
     good = world.config.read_text()
 
     def refused_or_taken() -> str:
@@ -210,3 +212,26 @@ def test_zstd_gives_back_the_sealed_file(world: World) -> None:
     archive = world.path(YESTERDAY).with_suffix(".db.zst")
     content = subprocess.run(["zstd", "-dc", str(archive)], capture_output=True, check=True).stdout
     assert hashlib.sha256(content).hexdigest() == sealed["sha256"]
+
+
+def test_a_storm_of_signals_is_still_an_orderly_end(world: World) -> None:
+    daemon = world.daemon()
+    while daemon.poll() is None:
+        daemon.send_signal(signal.SIGTERM)
+    assert daemon.returncode == 0
+    assert world.recorded()[-1]["event"] == "stopped"
+
+
+def test_away_over_midnight_while_the_writer_rotates_by_itself(world: World) -> None:
+    world.configure(now="2026-01-19T22:00:00")
+    daemon = world.daemon()
+    with world.events() as events:
+        events.until("created", f"ticks/{TODAY}")
+    world.stop(daemon)
+    world.actor().do(f"open {world.path(TODAY)}", "write 0 10")
+    world.configure(now="2026-01-20T08:00:00")
+    world.daemon()
+    with world.events() as events:
+        rotated = events.until("rotated", "ticks", count=2)
+        events.until("opened", f"ticks/{TODAY}")
+    assert (rotated.data["current"], rotated.data["cause"]) == (TODAY, "clock")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -12,7 +13,8 @@ from msgspec import structs
 
 from handlers.contract import Step, Trouble
 from handlers.database import examine_copy, read_header
-from handlers.files import sweep_temporaries
+from handlers.files import copy_hashed, sweep_temporaries
+from tests.handlers.conftest import sha256
 
 WRITER = """
 connection = connect(sys.argv[1])
@@ -61,11 +63,126 @@ def test_a_backup_that_is_there_suffices_without_the_database(day: Any) -> None:
     assert day.back_up().sha256 == day.job.sealed.sha256
 
 
-def test_a_damaged_backup_is_replaced(day: Any, flip: Callable[..., None]) -> None:
+def test_a_damaged_backup_is_set_aside(day: Any, flip: Callable[..., None]) -> None:
     sealed = day.backed_up_day()
     flip(day.backup, 5000)
-    day.back_up()
+    damaged = day.backup.read_bytes()
+    backed_up = day.back_up(backup_sha256=sealed.sha256)
     assert day.files()["backup/2026/01/ticks_2026-01-20.db"] == sealed.sha256
+    assert Path(backed_up.set_aside).read_bytes() == damaged
+
+
+def other_database(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE quotes (a); INSERT INTO quotes VALUES (1)")
+    connection.close()
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("make", [other_database, lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd packed")])
+def test_what_is_not_ours_is_set_aside_whole(day: Any, make: Callable[[Path], object], live: bool) -> None:
+    day.sealed_day()
+    day.backup.parent.mkdir(parents=True)
+    make(day.backup)
+    foreign = day.files()["backup/2026/01/ticks_2026-01-20.db"]
+    backed_up = day.back_up(live=live)
+    assert backed_up.set_aside == f"{day.backup}.aside-{foreign[:12]}"
+    assert day.files() == {
+        "db/2026/01/ticks_2026-01-20.db": day.job.sealed.sha256,
+        "backup/2026/01/ticks_2026-01-20.db": backed_up.sha256,
+        f"backup/2026/01/ticks_2026-01-20.db.aside-{foreign[:12]}": foreign,
+    }
+
+
+def test_nothing_that_was_set_aside_is_overwritten(day: Any) -> None:
+    day.sealed_day()
+    day.backup.parent.mkdir(parents=True)
+    asides = []
+    for _ in range(3):
+        day.backup.write_text("foreign")
+        asides.append(Path(day.back_up().set_aside))
+        day.backup.unlink()
+    assert len(set(asides)) == 1  # the same content needs no second name
+    asides[0].write_text("something else took the name")
+    day.backup.write_text("foreign")
+    second = Path(day.back_up().set_aside)
+    assert asides[0].read_text() == "something else took the name"
+    assert second.name == f"{asides[0].name}-2"
+    assert second.read_text() == "foreign"
+
+
+def test_killed_anywhere_what_is_not_ours_is_kept(day: Any, kill_at: Callable[..., bool]) -> None:
+    sealed = day.sealed_day(100)
+    day.backup.parent.mkdir(parents=True)
+    day.backup.write_text("foreign")
+    foreign = sha256(day.backup)
+    number = 0
+    while kill_at(structs.replace(day.job, step=Step.BACKUP), number):
+        assert foreign in day.files().values()
+        sweep_temporaries(day.root)
+        number += 1
+    day.back_up()
+    assert sorted(day.files().values()) == sorted([sealed.sha256, sealed.sha256, foreign])
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_an_empty_file_is_replaced(day: Any, live: bool) -> None:
+    day.sealed_day()
+    day.backup.parent.mkdir(parents=True)
+    day.backup.touch()
+    assert day.back_up(live=live).set_aside == ""
+    assert len(day.files()) == 2
+
+
+def test_a_backup_of_an_earlier_seal_is_replaced(day: Any) -> None:
+    previous = day.backed_up_day()
+    day.fill(1, first=5000)
+    sealed = day.seal(previous=previous)
+    assert day.back_up(previous=previous).set_aside == ""
+    assert sorted(day.files().values()) == [sealed.sha256, sealed.sha256]
+
+
+def test_a_live_backup_of_ours_is_replaced(day: Any) -> None:
+    day.create()
+    day.fill(10)
+    live = day.back_up(live=True)
+    day.fill(10, first=10)
+    again = day.back_up(live=True, backup_sha256=live.sha256)
+    sealed = day.seal()
+    exact = day.back_up(backup_sha256=again.sha256)
+    assert (live.ticks, again.ticks, exact.ticks) == (10, 20, 20)
+    assert (again.set_aside, exact.set_aside) == ("", "")
+    assert sorted(day.files().values()) == [sealed.sha256, sealed.sha256]
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("kind", ["directory", "link", "dangling link"])
+def test_what_is_not_a_file_is_left_alone(day: Any, kind: str, live: bool) -> None:
+    day.sealed_day()
+    day.backup.parent.mkdir(parents=True)
+    if kind == "directory":
+        day.backup.mkdir()
+    else:
+        day.backup.symlink_to(day.root / ("schema.sql" if kind == "link" else "missing"))
+    failure = day.failed(Step.BACKUP, live=live)
+    assert (failure.trouble, failure.retryable) == (Trouble.CONFLICT, False)
+    assert "not a regular file" in failure.message
+    assert failure.hint
+    assert day.backup.is_symlink() or day.backup.is_dir()
+
+
+def test_what_comes_to_the_backup_path_meanwhile_is_not_overwritten(day: Any, monkeypatch: Any) -> None:
+    day.sealed_day()
+
+    def somebody_writes(source: Path, temp: Path) -> str:
+        day.backup.write_text("somebody's")
+        return copy_hashed(source, temp)
+
+    monkeypatch.setattr("handlers.backup.copy_hashed", somebody_writes)
+    failure = day.failed(Step.BACKUP)
+    assert failure.retryable
+    assert day.backup.read_text() == "somebody's"
+    assert day.temporaries() == []
 
 
 def test_bit_rot_is_never_backed_up_as_the_truth(day: Any, flip: Callable[..., None]) -> None:
@@ -153,6 +270,21 @@ def test_killed_anywhere_it_is_simply_done_again(day: Any, kill_at: Callable[...
     assert number > 5
     day.back_up()
     assert len(day.files()) == 2
+
+
+def test_a_writer_that_a_copy_would_stall_is_not_copied(day: Any, child: Callable[..., Any]) -> None:
+    day.sealed_day()  # no longer in WAL mode
+    writer = child(WRITER, day.database)
+    failure = day.failed(Step.BACKUP, live=True)
+    assert (failure.trouble, failure.retryable) == (Trouble.FAILED, True)
+    assert "stall" in failure.message
+    assert "WAL mode" in failure.hint
+    assert [holder.pid for holder in failure.holders] == [writer.pid]
+    assert not day.backup.exists()
+    writer.end()
+    reader = child(READER, day.database)
+    assert day.back_up(live=True).ticks == 1001
+    reader.end()
 
 
 @pytest.mark.parametrize("script", [WRITER, READER])

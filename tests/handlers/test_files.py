@@ -141,6 +141,73 @@ def test_root_gives_what_it_makes_to_the_owner_of_the_directory(tmp_path: Path) 
         assert (path.stat().st_uid, path.stat().st_gid) == (4321, 1234)
 
 
+@pytest.mark.parametrize(
+    ("parent", "file", "directory"),
+    [
+        (0o755, 0o600, 0o700),
+        (0o775, 0o660, 0o770),
+        (0o2775, 0o660, 0o2770),
+        (0o2730, 0o660, 0o2730),
+        (0o777, 0o660, 0o770),
+    ],
+)
+def test_the_group_may_what_the_directory_lets_it_and_nobody_else_anything(
+    tmp_path: Path, parent: int, file: int, directory: int
+) -> None:
+    made = {tmp_path / "file": file, tmp_path / "directory": directory}
+    (tmp_path / "file").touch(0o600)
+    (tmp_path / "directory").mkdir(0o700)
+    tmp_path.chmod(parent)
+    for path, mode in made.items():
+        files.share_owner(path)
+        assert path.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_takes_the_group_of_a_directory_of_its_own(tmp_path: Path) -> None:
+    os.chown(tmp_path, 0, 1234)
+    (tmp_path / "file").touch()
+    files.share_owner(tmp_path / "file")
+    assert (tmp_path / "file").stat().st_gid == 1234
+
+
+def test_a_copy_is_no_more_open_than_its_original(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.touch(0o600)
+    tmp_path.chmod(0o2775)
+    files.copy_hashed(source, copy)
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a directory of a group that is not its own")
+def test_a_group_that_is_not_ours_is_no_obstacle(tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    os.chown(tmp_path, 0, 1234)
+    tmp_path.chmod(0o775)
+    path = tmp_path / "file"
+    path.touch(0o600)
+    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    files.share_owner(path)
+    assert path.stat().st_mode & 0o777 == 0o600  # not for a group that the directory is not for
+
+
+def test_a_directory_that_somebody_else_makes_first_is_theirs(tmp_path: Path, monkeypatch: Any) -> None:
+    mkdir, tell = Path.mkdir, list[Path]()
+
+    def first(path: Path, **_: object) -> None:
+        mkdir(path)
+        mkdir(path)
+
+    monkeypatch.setattr(Path, "mkdir", first)
+    monkeypatch.setattr(files, "share_owner", tell.append)
+    files.make_directories(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert tell == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_directory_the_writer_could_not_use_is_not_left(tmp_path: Path, monkeypatch: Any) -> None:
     def refuse(*_: object, **__: object) -> None:

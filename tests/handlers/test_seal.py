@@ -194,6 +194,7 @@ def test_a_wal_that_belongs_to_another_file_is_not_replayed(open_day: Any, child
     before = open_day.files()
     failure = open_day.failed(Step.SEAL)
     assert failure.trouble is Trouble.CONFLICT
+    assert failure.hint.startswith("keep both")
     assert open_day.files() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -18,7 +20,7 @@ from handlers.contract import Done, Failure, Holder, Job, Step, StepError, Troub
 
 CONNECTION = """
 connection = connect(sys.argv[1])
-run(connection, "BEGIN EXCLUSIVE")
+run(connection, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
 say(); wait()
 """
 
@@ -111,8 +113,24 @@ def test_an_interruption_is_no_defect(day: Any, monkeypatch: Any, error: BaseExc
     assert (failure.retryable, failure.traceback) == (True, "")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        StepError(
+            "x\udcff.db", hint="move x\udcff.db", holders=(Holder(1, "a\udcff"),), problems=("p\udcff",)
+        ),
+        OSError(errno.EIO, "broken", "/data/x\udcff.db"),
+        ValueError("x\udcff.db"),
+    ],
+)
+def test_names_that_are_no_text_can_be_written_down(day: Any, monkeypatch: Any, error: BaseException) -> None:
+    failure = outcome_of(day, monkeypatch, error)
+    text = msgspec.json.encode(failure).decode()
+    assert "udcff" in json.loads(text)["message"]
+
+
 def test_a_locked_database_is_busy_and_names_who(day: Any, child: Callable[..., Any]) -> None:
-    day.sealed_day()
+    day.create()
     locker = child(CONNECTION, day.database)
     failure = day.failed(Step.BACKUP, live=True)
     assert failure.trouble is Trouble.BUSY

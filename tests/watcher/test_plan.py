@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from handlers.contract import Holder, Signature, Step
+from handlers.contract import Created, Holder, Signature, Step
 from tests.watcher.builders import (
     DAY,
     RAW,
@@ -24,7 +24,8 @@ from tests.watcher.builders import (
 )
 from watcher.config import Create, Settings
 from watcher.events import Closed, Conflict, Corrupt, Deferred, Failed, Opened, Reopened, Rotated
-from watcher.plan import Action, Block, Entry, Plan, Wait, plan, rotations, wanted
+from watcher.notices import rotations
+from watcher.plan import Action, Block, Doubts, Entry, Plan, Wait, plan, wanted
 from watcher.state import Database, Facts, Files
 
 NOON = utc("2026-01-20 12:00")
@@ -151,6 +152,14 @@ class TestSeal:
         assert isinstance(entry, Wait)
         assert entry.until == OVER + timedelta(seconds=5)
         assert step_of(decide(subject, entry.until)) == Step.SEAL  # which finds out who holds it
+
+    def test_a_file_that_never_settles_is_tried_all_the_same(self) -> None:
+        touched = LATER - timedelta(seconds=0.1)
+        restless = database(touched_at=touched, unsettled_since=LATER - timedelta(seconds=4))
+        entry = decide(restless, LATER)
+        assert isinstance(entry, Wait)
+        restless = replace(restless, unsettled_since=LATER - timedelta(seconds=5))
+        assert step_of(decide(restless, LATER)) == Step.SEAL
 
     def test_a_late_clock_does_not_wait_for_a_future_touch(self) -> None:
         subject = database(touched_at=OVER - timedelta(seconds=1))
@@ -291,6 +300,30 @@ class TestBlocks:
         assert entry.until == LATER + timedelta(minutes=5)
         assert step_of(decide(database(facts=facts), entry.until)) == Step.BACKUP
 
+    def test_what_a_clock_that_was_ahead_put_off_is_done_when_it_is_right_again(self) -> None:
+        ahead = failed("backup", next_try=LATER + timedelta(days=365))
+        facts = Facts(sealed=sealed(), failed={"backup": ahead})
+        assert step_of(decide(database(facts=facts), LATER)) == Step.BACKUP
+
+    def test_a_clock_that_jumped_forward_is_not_trusted_with_what_goes_by_the_date(self) -> None:
+        until = utc("2026-06-01") + timedelta(minutes=10)
+        doubts = Doubts(clock_until=until)
+        some = [backed_up_day(), database(date(2026, 1, 19)), sealed_day(date(2026, 1, 18))]
+        missing = database(date(2026, 6, 1), files=Files(), facts=Facts())
+        found = plan([*some, missing], SETTINGS, utc("2026-06-01"), doubts)
+        assert [action.step for action in found.actions] == [Step.SEAL, Step.BACKUP]
+        assert found.next_due == until
+        assert len(plan([*some, missing], SETTINGS, until, doubts).actions) == 4
+
+    def test_a_backup_of_another_size_is_made_again(self) -> None:
+        truncated = Files(database=RAW, backup=Signature(10, 1, 9))
+        assert step_of(decide(backed_up_day(files=truncated), LATER)) == Step.BACKUP
+
+    def test_a_future_day_that_we_made_ourselves_is_not_blamed(self) -> None:
+        ours = Facts(created=Created("/r/x.db", RAW))
+        entry = decide(database(DAY + timedelta(days=30), facts=ours), NOON)
+        assert isinstance(entry, Wait)
+
     def test_a_root_without_any_known_day_stops_everything(self) -> None:
         gone = [replace(backed_up_day(DAY + timedelta(days=n)), files=Files()) for n in range(3)]
         missing_today = database(DAY + timedelta(days=9), files=Files(), facts=Facts())
@@ -302,9 +335,9 @@ class TestBlocks:
 
     @pytest.mark.parametrize("subject", [sealed_day(), backed_up_day()])
     def test_a_backup_disk_in_doubt_is_not_written_to(self, subject: Database) -> None:
-        found = plan([subject], SETTINGS, utc("2026-06-01"), "is the backup disk mounted?")
+        found = plan([subject], SETTINGS, utc("2026-06-01"), Doubts("is the backup disk mounted?"))
         assert found.entries == (Block(subject.key, "is the backup disk mounted?"),)
-        waiting = plan([backed_up_day()], SETTINGS, LATER, "is the backup disk mounted?")
+        waiting = plan([backed_up_day()], SETTINGS, LATER, Doubts("is the backup disk mounted?"))
         assert isinstance(waiting.entries[0], Wait)
 
 
@@ -343,6 +376,8 @@ class TestRotation:
             ("2026-01-19", ("ticks",), "2026-01-19 23:59:58", ("2026-01-20", "2026-01-19", "writer")),
             # after the writer's own rotation midnight has nothing to add
             ("2026-01-20", (), "2026-01-20 00:00", None),
+            # it was away over midnight: the writer is in today's file, which is not ahead of anything
+            ("2026-01-19", ("ticks",), "2026-01-20 08:00", ("2026-01-20", "2026-01-19", "clock")),
             # the clock went back a little, or by a day: nothing until it is past the last rotation
             ("2026-01-20", (), "2026-01-19 23:59:00", None),
             ("2026-01-20", (), "2026-01-19 00:00:00", None),

@@ -69,7 +69,8 @@ def without(step: Step) -> dict[str, Failed]:
     [
         (FULL, CREATED, {"created": CREATED, "failed": without(Step.CREATE)}),
         (Facts(), Opened("/r/x.db"), {"opened": True}),
-        (FULL, CLOSED, {"opened": False, "closed": CLOSED}),
+        (FULL, CLOSED, {"opened": False, "closed": CLOSED, "failed": without(Step.CREATE)}),
+        (Facts(failed=FAILURES), Opened("/r"), {"opened": True, "failed": without(Step.CREATE)}),
         (
             FULL,
             SEALED,

@@ -68,7 +68,7 @@ def test_a_day_that_is_held_waits_and_says_why(tickward: Terminal) -> None:
     with Child("file = open(sys.argv[1], 'r+'); say('open'); wait()", path) as writer:
         assert writer.said() == "open"
         (row, _) = tickward("plan", "--json").json["databases"]
-    assert (row["state"], row["entry"], row["step"]) == ("active", "wait", None)
+    assert (row["state"], row["entry"], row["step"]) == ("active", "wait", "seal")
 
 
 def test_a_wide_table_is_not_folded_where_no_terminal_is(tickward: Terminal) -> None:

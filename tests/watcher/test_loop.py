@@ -1,0 +1,170 @@
+"""The loop with a clock turned by hand, threads for workers, and real files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.watcher.builders import utc
+from watcher.app import App
+from watcher.clock import ManualClock
+from watcher.config import Data, Events, Log, Settings
+from watcher.events import Record
+from watcher.filesystem import Hints
+from watcher.loop import Loop
+
+NOON = utc("2026-01-20 12:00")
+
+
+class Bench:
+    """A loop that a test steps by hand."""
+
+    def __init__(self, app: App, loop: Loop, clock: ManualClock, folder: Path) -> None:
+        self.app = app
+        self.loop = loop
+        self.clock = clock
+        self.folder = folder
+
+    def settle(self, *paths: Path, rescan: bool = False) -> None:
+        """Step until nothing is running or due."""
+        hints = Hints(frozenset(paths), rescan)
+        while True:
+            self.loop.step(self.clock.now(), hints)
+            hints = Hints(frozenset(), rescan=False)
+            if not self.loop.busy():
+                return
+            self.app._wakeup.wait(10)
+
+    def path(self, day: str) -> Path:
+        return self.folder / "db" / day[:4] / day[5:7] / f"ticks_{day}.db"
+
+    def make(self, day: str) -> Path:
+        path = self.path(day)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = apsw.Connection(str(path))
+        connection.execute("CREATE TABLE ticks (symbol, timestamp); INSERT INTO ticks VALUES ('A', 1)")
+        connection.close()
+        return path
+
+    def events(self, key: str) -> list[str]:
+        records: list[Record] = self.loop._journal.since(0)
+        return [record.event for record in records if record.key == key]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with stepping(tmp_path) as bench:
+        yield bench
+
+
+@contextmanager
+def stepping(folder: Path) -> Iterator[Bench]:
+    settings = Settings(
+        data=Data(root=f"{folder}/db", backup=f"{folder}/backup", state=f"{folder}/state"),
+        events=Events(publish=f"ipc://{folder}/e"[:100], replay=f"ipc://{folder}/r"[:100]),
+        log=Log(file=""),
+    )
+    clock = ManualClock(NOON)
+    app = App(settings, clock=clock, executor=lambda: ThreadPoolExecutor(2))
+    with app._started(daemon=False) as (loop, _):
+        yield Bench(app, loop, clock, folder)
+
+
+def test_a_day_from_its_making_to_its_compression(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    assert bench.path("2026-01-20").exists()
+    assert bench.path("2026-01-21").exists()
+    bench.clock.advance(hours=12)
+    bench.settle()
+    assert bench.events("ticks/2026-01-20") == ["created", "sealed", "backed_up"]
+    for _ in range(12):
+        bench.clock.advance(days=1)
+        bench.settle()
+    assert bench.events("ticks/2026-01-20")[-1] == "compressed"
+    assert not bench.path("2026-01-20").exists()
+    assert bench.events("ticks").count("rotated") == 14
+
+
+def test_waking_at_the_time_it_names_finds_work(bench: Bench) -> None:
+    bench.make("2026-01-12")
+    bench.settle(rescan=True)
+    before = bench.events("ticks/2026-01-12")
+    while "compressed" not in bench.events("ticks/2026-01-12"):
+        bench.clock.time = max(bench.loop.next_wake(bench.clock.now()), bench.clock.now())
+        assert bench.clock.now() < NOON + timedelta(days=10)
+        bench.settle()
+    assert before == ["closed", "sealed", "backed_up"]
+
+
+def test_a_clock_that_is_wrong_for_a_minute_does_no_lasting_damage(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    bench.clock.jump(days=365)
+    bench.make("2026-01-19")
+    bench.settle(rescan=True)
+    assert not bench.path("2027-01-20").exists(), "nothing is made by a date that is in doubt"
+    bench.clock.advance(minutes=1)
+    bench.settle()
+    bench.clock.jump(days=-365)
+    bench.settle()
+    bench.make("2026-01-18")  # and no event tells of it
+    bench.clock.advance(minutes=11)
+    bench.settle()
+    assert bench.events("ticks/2026-01-18") == ["closed", "sealed", "backed_up"]
+    assert bench.loop.last_plan is not None
+    assert {type(entry).__name__ for entry in bench.loop.last_plan.entries} == {"Wait"}
+    bench.clock.advance(days=1)
+    bench.settle()
+    assert bench.events("ticks/2026-01-20")[-2:] == ["sealed", "backed_up"]
+    assert bench.path("2026-01-22").exists()
+
+
+def test_a_clock_that_stays_ahead_is_believed_in_the_end(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    bench.clock.jump(days=2)
+    bench.settle()
+    bench.clock.advance(minutes=10)
+    bench.settle()
+    assert bench.path("2026-01-22").exists()
+
+
+def test_a_root_that_is_gone_is_not_made_anew(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    (bench.folder / "db").rename(bench.folder / "away")
+    with pytest.raises(FileNotFoundError, match="is gone"):
+        bench.settle()
+    assert not (bench.folder / "db").exists()
+    (bench.folder / "away").rename(bench.folder / "db")
+    bench.settle(rescan=True)
+
+
+def test_a_journal_that_cannot_be_written_loses_no_outcome(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.settle(rescan=True)
+    bench.make("2026-01-19")
+    real = bench.loop._journal.record
+    refused = []
+
+    def full_once(entries, at):  # noqa: ANN001, ANN202
+        if any(type(event).__name__ == "Sealed" for _, event in entries) and not refused:
+            refused.append(1)
+            raise apsw.FullError("database or disk is full")
+        return real(entries, at)
+
+    monkeypatch.setattr(bench.loop._journal, "record", full_once)
+    with pytest.raises(apsw.FullError):
+        bench.settle(rescan=True)
+    bench.settle()
+    assert bench.events("ticks/2026-01-19") == ["closed", "sealed", "backed_up"]
+
+
+def test_the_walk_is_put_off_until_midnight_is_over(bench: Bench) -> None:
+    bench.clock.time = utc("2026-01-20 23:49:55")
+    bench.settle(rescan=True)
+    assert bench.loop._scan_at == utc("2026-01-21 00:00:10")
