@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from scripts.benchmarks.common import (
     TODAY,
-    workers_of,
     configure,
     cpu_seconds,
     daemon,
@@ -19,6 +18,7 @@ from scripts.benchmarks.common import (
     path_of,
     pause,
     subscribe,
+    workers_of,
 )
 
 

@@ -151,7 +151,7 @@ def test_a_journal_that_cannot_be_written_loses_no_outcome(
     real = bench.loop._journal.record
     refused = []
 
-    def full_once(entries, at):  # noqa: ANN001, ANN202
+    def full_once(entries, at):
         if any(type(event).__name__ == "Sealed" for _, event in entries) and not refused:
             refused.append(1)
             raise apsw.FullError("database or disk is full")
