@@ -279,6 +279,8 @@ class App:
         """Signal handlers only set flags; the loop acts on them."""
 
         def on_stop(number: int, _: FrameType | None) -> None:
+            for other in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(other, signal.SIG_IGN)  # once is enough; a storm of them changes nothing
             self.stop(signal.Signals(number).name)
 
         def on_reload(*_: object) -> None:
@@ -297,8 +299,9 @@ class App:
         finally:
             for number, handler in before.items():
                 # Told to stop, the process is about to end: a second signal must not make that a failure.
-                ending = self._stop_reason and handler is signal.SIG_DFL
-                signal.signal(number, signal.SIG_IGN if ending else handler)
+                stopping = signal.getsignal(number) is signal.SIG_IGN
+                if not (stopping and handler in (signal.SIG_DFL, signal.default_int_handler)):
+                    signal.signal(number, handler)
 
     def _reload_if_wanted(self, loop: Loop) -> None:
         if not self._reload_wanted:

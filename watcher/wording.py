@@ -14,6 +14,7 @@ _TELLING = (
     "size_bytes",
     "compressed_bytes",
     "live",
+    "set_aside",
     "wal_bytes",
     "holders",
     "reason",
