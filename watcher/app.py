@@ -234,11 +234,13 @@ class App:
         """One round and the sleep after it. Whatever goes wrong in it is logged, and tried again."""
         assert files is not None
         began = time.monotonic()
+        now = self._clock.now()
         seconds = _AFTER_ERROR_SECONDS
+        # What the check may have to do (a fresh observer, a count of directories) must not delay a rotation.
+        may_check = not at_midnight(now)
         try:
-            now = self._clock.now()
             loop.step(now, files.drain())
-            if files.needs_check and not at_midnight(now) and (said := files.check()):
+            if may_check and files.needs_check and (said := files.check()):
                 logger.warning(said)
             self._pause(_SHARE_OF_REST * (time.monotonic() - began))
             seconds = self._clock.real_seconds(loop.next_wake(now))
@@ -249,7 +251,7 @@ class App:
         except Exception:
             loop.scan_again()
             logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
-        self._wakeup.wait(min(seconds, files.next_check_seconds))
+        self._wakeup.wait(min(seconds, files.next_check_seconds) if may_check else seconds)
         loop.rest()
 
     def _pause(self, seconds: float) -> None:

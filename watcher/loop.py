@@ -81,7 +81,6 @@ class Loop:
         self._scan_at: datetime | None = None
         self._last_seen: tuple[datetime, float] | None = None
         self._clock_doubted_until: datetime | None = None
-        self._started_at = clock.now()
 
     def recover(self) -> None:
         """Take over what the journal knows. Called once, before the first step."""

@@ -235,3 +235,23 @@ def test_away_over_midnight_while_the_writer_rotates_by_itself(world: World) -> 
         rotated = events.until("rotated", "ticks", count=2)
         events.until("opened", f"ticks/{TODAY}")
     assert (rotated.data["current"], rotated.data["cause"]) == (TODAY, "clock")
+
+
+def test_the_last_seconds_before_midnight_are_slept_through(world: World) -> None:
+    """A look at the observer that is due then is put off, and not waited for by spinning."""
+    world.configure(now="2026-01-19T23:59:56", watch={"canary_seconds": 0.1})
+    daemon = world.daemon()
+    with world.events() as events:
+        events.until("created", count=2)
+        before = switches(daemon.pid)
+        events.until("rotated", "ticks", where=lambda data: data["cause"] == "clock")
+        assert switches(daemon.pid) - before < 100
+    assert world.stop(daemon) == 0
+
+
+def switches(pid: int) -> int:
+    """How often the main thread has gone to sleep."""
+    for line in Path(f"/proc/{pid}/task/{pid}/status").read_text().splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    raise AssertionError("no such line")
