@@ -83,6 +83,8 @@ class Sealed(Struct, frozen=True):
     sqlite_version: int
     """The SQLite that wrote last (header offset 96), as ``SQLITE_VERSION_NUMBER``."""
     signature: Signature
+    counted: bool = True
+    """False: the database has no table of the name in the settings; its ticks were not counted."""
 
 
 class BackedUp(Struct, frozen=True):

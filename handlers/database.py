@@ -41,6 +41,8 @@ class Ticks(NamedTuple):
     symbols: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
+    counted: bool = True
+    """False: there is no table of that name, and so nothing to count."""
 
     @classmethod
     def of(cls, sealed: Sealed) -> Ticks:
@@ -176,7 +178,7 @@ def describe(connection: apsw.Connection, table: str) -> Ticks:
     name = '"' + table.replace('"', '""') + '"'
     columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
     if not columns:
-        return Ticks()
+        return Ticks(counted=False)
 
     def ask(expression: str) -> object:
         # Separate queries: SQLite answers each from an index where there is one.

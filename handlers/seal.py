@@ -38,6 +38,7 @@ def seal(job: Job) -> Sealed:
         last_tick_ms=ticks.last_ms,
         sqlite_version=header.sqlite_version,
         signature=signature,
+        counted=ticks.counted,
     )
 
 

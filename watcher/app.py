@@ -35,7 +35,7 @@ from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.loop import Loop
 from watcher.paths import journal_file
-from watcher.plan import Block, at_midnight, next_midnight
+from watcher.plan import Block, Plan, at_midnight, next_midnight
 from watcher.pool import Pool, process_executor
 from watcher.publisher import Publisher
 from watcher.version import installed
@@ -129,6 +129,7 @@ class App:
         self._stop_reason = ""
         self._reload_wanted = False
         self._last_error = ""
+        self._said_blocks: dict[str, str] = {}
 
     def run(self) -> int:
         """Look after the databases until told to stop. Returns the exit code."""
@@ -144,7 +145,7 @@ class App:
             hints = Hints(frozenset(), rescan=True)
             while not self._stop_reason:
                 now = self._clock.now()
-                loop.step(now, hints)
+                self._say_blocks(loop.step(now, hints))
                 hints = Hints(frozenset(), rescan=False)
                 if not loop.busy():
                     break
@@ -240,6 +241,7 @@ class App:
         may_check = not at_midnight(now)
         try:
             loop.step(now, files.drain())
+            self._say_blocks(loop.last_plan)
             if may_check and files.needs_check and (said := files.check()):
                 logger.warning(said)
             self._pause(_SHARE_OF_REST * (time.monotonic() - began))
@@ -258,6 +260,16 @@ class App:
         """Rest in proportion to the work, so that no storm of file events can take the core for itself."""
         now = self._clock.now()
         time.sleep(min(seconds, _LONGEST_PAUSE_SECONDS, self._clock.real_seconds(next_midnight(now))))
+
+    def _say_blocks(self, plan: Plan | None) -> None:
+        """A line for each day that has just been set aside: not every reason is an event."""
+        blocks = {e.key: e for e in plan.entries if isinstance(e, Block)} if plan else {}
+        for key, block in blocks.items():
+            if self._said_blocks.get(key) != block.reason:
+                logger.bind(database=key, error=block.reason).warning(
+                    "{} is set aside: {}", key, block.reason
+                )
+        self._said_blocks = {key: block.reason for key, block in blocks.items()}
 
     def _complain(self, error: Exception) -> None:
         """Said once, as long as it stays the same: a daemon that waits for a disk waits quietly."""

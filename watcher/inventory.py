@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from watcher.state import Database, Facts, Files
 
 SENTINEL_NAME = ".tickward-backup"
 """Lies in the backup directory, and tells it from a mount point on which nothing is mounted."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _SIDECARS = ("-wal", "-shm", "-journal")
 
 
@@ -100,13 +101,27 @@ class Inventory:
         One that never settles, because somebody comes and goes all the time, is asked in the end as well.
         """
         for key, database in self._databases.items():
-            if database.held is not None or database.facts.sealed or not database.files.database:
+            if database.facts.sealed or not database.files.database:
+                continue
+            if database.held is not None:
+                if _probe_again_at(database, settings) <= now:
+                    self._probe_one(key, now)
                 continue
             if (database.touched_at or now) > now:
                 # A clock that was put back must not keep a file unsettled until it catches up.
                 self.change(key, touched_at=now, unsettled_since=now)
             elif settled_at(database, settings) <= now:
-                self.change(key, held=self._is_held(database.paths.database))
+                self._probe_one(key, now)
+
+    def _probe_one(self, key: str, now: datetime) -> None:
+        held = self._is_held(self._databases[key].paths.database)
+        self.change(key, held=held, probed_at=now)
+
+    def probe_again_at(self, settings: Settings) -> datetime | None:
+        """When to ask once more of databases whose next opening no file event will tell; None if never."""
+        moments = (_probe_again_at(d, settings) for d in self._databases.values() if not d.facts.sealed)
+        first = min(moments, default=_NEVER)
+        return None if first == _NEVER else first
 
     def _is_held(self, path: str) -> bool:
         try:
@@ -187,6 +202,14 @@ def _database_name(path: str) -> str:
 def _paths(data: Data, below: str) -> Paths:
     database, backup = f"{data.root}/{below}", f"{data.backup}/{below}"
     return Paths(database, f"{database}.zst", backup, f"{backup}.zst")
+
+
+def _probe_again_at(database: Database, settings: Settings) -> datetime:
+    """A crash leaves the -wal: the writer that comes back makes no file, and so no event."""
+    wal, probed = database.files.wal, database.probed_at
+    if database.held is not False or wal is None or not wal.size_bytes or probed is None:
+        return _NEVER
+    return probed + timedelta(seconds=settings.seal.retry_seconds)
 
 
 def _in_use(database: Database) -> bool:

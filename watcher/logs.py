@@ -99,7 +99,7 @@ def event_line(record: Record, event: Event, seconds: float | None) -> None:
         "data": record.data,
     }
     known = {key: value for key, value in keys.items() if value is not None}
-    level = _LEVELS.get(record.event, "INFO")
+    level = "WARNING" if getattr(event, "counted", True) is False else _LEVELS.get(record.event, "INFO")
     line = wording.event_line(record.sequence, record.event, record.key, msgspec.to_builtins(event))
     logger.bind(**known).log(level, "{}", line)
 

@@ -33,6 +33,7 @@ from watcher.plan import (
     Action,
     Doubts,
     Plan,
+    Wait,
     at_midnight,
     next_midnight,
     plan,
@@ -110,16 +111,26 @@ class Loop:
         if self.last_plan is not None and self.last_plan.next_due is not None:
             moments.append(self.last_plan.next_due)
         settling = self._inventory.unsettled_until(now, self.settings)
-        if settling is not None:
-            moments.append(settling)
+        again = self._inventory.probe_again_at(self.settings)
+        moments += [moment for moment in (settling, again) if moment is not None]
         return max(min(moments), now)
 
     def busy(self) -> bool:
         """Whether anything is running, due, settling or still to be recorded."""
         now = self._clock.now()
         settling = self._inventory.unsettled_until(now, self.settings)
-        due = self.last_plan is not None and bool(self.last_plan.actions)
+        due = self.last_plan is not None and (self.last_plan.actions or self._about_to_seal(now))
         return bool(self._pool.busy() or self._unrecorded or due or settling)
+
+    def _about_to_seal(self, now: datetime) -> bool:
+        """Whether a day that is held is tried for the first time in a moment: then it is known by whom."""
+        soon = now + timedelta(seconds=self.settings.seal.retry_seconds)
+        for entry in self.last_plan.entries if self.last_plan else ():
+            if isinstance(entry, Wait) and entry.step is Step.SEAL and entry.until and entry.until <= soon:
+                database = self._inventory.get(entry.key)
+                if database is not None and database.facts.deferred is None and database.day < now.date():
+                    return True
+        return False
 
     def rotated(self) -> Mapping[str, tuple[Rotated, datetime]]:
         """The last rotation of each stream, and when it was."""

@@ -26,6 +26,10 @@ from watcher.schedule import due, end_of, start_of
 from watcher.state import Database
 
 MIDNIGHT_MARGIN = timedelta(seconds=10)
+_UNKNOWN_COMPRESSED = (
+    "only a compressed file is there, and the journal does not know it: it is kept as it is; "
+    "put the journal back, or decompress it in place to have it sealed"
+)
 _WRITE_BACKUPS = (Step.BACKUP, Step.COMPRESS)
 _GO_BY_DATE = (Step.CREATE, Step.COMPRESS)
 
@@ -177,7 +181,7 @@ def _decide(database: Database, settings: Settings, now: datetime) -> Entry:
     if database.day > now.date():
         return _decide_future(database, settings, now)
     if files.database is None and facts.sealed is None:
-        return Block(key, "only a compressed file is there, and the journal does not know it")
+        return Block(key, _UNKNOWN_COMPRESSED)
     stage = next_stage(database)
     if stage is None:
         return Wait(key, "nothing left to do")
@@ -191,17 +195,20 @@ def _blocked_by_fact(database: Database) -> str:
     evidence = database.files.evidence
     if facts.corrupt and facts.corrupt.evidence == evidence:
         first = facts.corrupt.problems[0] if facts.corrupt.problems else facts.corrupt.error
-        return f"corrupt: {first}. {facts.corrupt.hint}"
+        return f"corrupt: {first}; {facts.corrupt.hint}"
     if facts.conflict and facts.conflict.evidence == evidence:
-        return f"conflict: {facts.conflict.error}. {facts.conflict.hint}"
+        return f"conflict: {facts.conflict.error}; {facts.conflict.hint}"
     for failed in facts.failed.values():
         if not failed.retryable and failed.evidence == evidence:
-            return f"{failed.step} is impossible: {failed.error}. {failed.hint}"
+            return f"{failed.step} is impossible: {failed.error}; {failed.hint}"
     return ""
 
 
 def _decide_absent(database: Database, settings: Settings, now: datetime) -> Entry:
     key, facts = database.key, database.facts
+    if database.files.wal is not None and database.files.wal.size_bytes > 0:
+        log = f"{database.paths.database}-wal"
+        return Block(key, f"{log} is there without its database: it may hold ticks; put the two together")
     if database.day < now.date() and not facts.existed and not database.files.backup:
         return Wait(key, "nobody made a database that day")
     if facts.sealed or facts.closed or facts.opened or database.day < now.date():

@@ -106,6 +106,7 @@ class Database(Struct, frozen=True):
     """The first of the file events since it was last probed."""
     held: bool | None = None
     """Whether somebody has it open for writing; None: not probed since it was touched."""
+    probed_at: datetime | None = None
     attempted_at: datetime | None = None
     """When sealing was last tried while somebody held it."""
     running: Step | None = None

@@ -11,6 +11,7 @@ _TELLING = (
     "previous",
     "cause",
     "ticks",
+    "counted",
     "size_bytes",
     "compressed_bytes",
     "live",
@@ -30,7 +31,7 @@ _TELLING = (
 
 def event_line(sequence: int, event: str, subject: str, data: Mapping[str, Any]) -> str:
     """``#17 sealed ticks/2026-01-20 ticks=46538 size_bytes=10485760``."""
-    details = (f"{name}={_short(data[name])}" for name in _TELLING if data.get(name))
+    details = (f"{name}={_short(data[name])}" for name in _TELLING if _tells(name, data.get(name)))
     subject = "" if subject == "-" else subject
     return " ".join(part for part in (f"#{sequence}", event, subject, *details) if part)
 
@@ -50,6 +51,11 @@ def size(number: float) -> str:
         if number < 999.5:  # what is more would be rounded to 1e+03
             return f"{number:.3g} {unit}"
     return f"{number:.0f} {unit}"
+
+
+def _tells(name: str, value: object) -> bool:
+    # A day without ticks is news; that nothing was set aside, or held, or left over is not.
+    return value is not None and (bool(value) if name not in ("ticks", "counted") else value is not True)
 
 
 def _short(value: object) -> str:

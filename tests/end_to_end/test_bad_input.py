@@ -63,6 +63,7 @@ def test_strange_things_are_set_aside_and_the_rest_goes_on(world: World) -> None
     }.items():
         assert entries[f"ticks/{day}"]["entry"] == "block", day
         assert reason in entries[f"ticks/{day}"]["reason"], day
+        assert any(line.get("database") == f"ticks/{day}" for line in world.log()), day
 
 
 def test_a_root_that_may_not_be_made(world: World) -> None:

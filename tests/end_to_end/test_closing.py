@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from tests.end_to_end.harness import YESTERDAY, World
+from tests.end_to_end.harness import TODAY, YESTERDAY, World
 
 KEY = f"ticks/{YESTERDAY}"
 
@@ -196,3 +196,39 @@ def test_a_day_that_is_never_left_alone(world: World) -> None:
                 events.seen.append(message)
         events.until("backed_up", KEY)
     assert_one_whole_file(world, 100)
+
+
+def test_a_writer_that_comes_back_after_a_crash_is_opened_again(world: World) -> None:
+    """The -wal it left is still there: no file is made, no event tells, and it is noticed all the same."""
+    path = world.path(TODAY)
+    key = f"ticks/{TODAY}"
+    world.daemon()
+    with world.events() as events:
+        events.until("created", key)
+        writer = world.actor().do(f"open {path}", "write 0 100")
+        events.until("opened", key)
+        writer.kill()
+        events.until("closed", key)
+        again = world.actor().do(f"open {path}", "write 100 100")
+        events.until("opened", key, count=2)
+        again.do("close")
+        events.until("closed", key, count=2)
+
+
+def test_a_single_pass_says_who_holds_a_day(world: World) -> None:
+    writer = open_writer(world)
+    ended = world.run("once")
+    assert ended.returncode == 0
+    deferred = [entry["data"] for entry in world.recorded() if entry["event"] == "deferred"]
+    assert deferred[0]["holders"][0]["pid"] == writer.process.pid
+    assert f"pid {writer.process.pid}" in ended.stderr
+
+
+def test_a_table_that_is_not_there_is_said(world: World) -> None:
+    world.configure(**{"data.streams.ticks": {"pattern": "{year}/{month}/ticks_{date}.db", "table": "tiks"}})
+    world.make(YESTERDAY, 10)
+    ended = world.run("once")
+    assert "ticks=0 counted=False" in ended.stderr
+    report = world.json("status")
+    assert KEY in report["uncounted"]
+    assert report["verdict"] == "ATTENTION"

@@ -70,7 +70,7 @@ def test_an_empty_day_lacks_nothing() -> None:
         ("CREATE TABLE ticks (symbol, timestamp); INSERT INTO ticks VALUES (NULL, 9e999)",
          Ticks(1, 0, None, None)),
         ("CREATE TABLE ticks (a); INSERT INTO ticks VALUES (1)", Ticks(1, 0, None, None)),
-        ("CREATE TABLE other (a)", Ticks()),
+        ("CREATE TABLE other (a)", Ticks(counted=False)),
     ],
 )  # fmt: skip
 def test_any_table_is_described_without_an_error(tmp_path: Path, sql: str, expected: Ticks) -> None:
@@ -85,7 +85,7 @@ def test_a_table_name_is_only_a_name(tmp_path: Path) -> None:
     connection = connect(tmp_path / "x.db", f"CREATE TABLE {quoted} (a)")
     connection.execute(f"INSERT INTO {quoted} VALUES (1)")  # noqa: S608
     assert database.describe(connection, name).ticks == 1
-    assert database.describe(connection, "no such table") == Ticks()
+    assert database.describe(connection, "no such table") == Ticks(counted=False)
     connection.close()
 
 

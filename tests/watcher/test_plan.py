@@ -135,6 +135,12 @@ class TestCreate:
         assert isinstance(entry, Block)
         assert "its backup is still in" in entry.reason
 
+    def test_a_log_without_its_database_may_hold_ticks(self) -> None:
+        for now in (NOON, LATER):
+            entry = decide(database(files=Files(wal=WAL), facts=Facts()), now)
+            assert isinstance(entry, Block)
+            assert "-wal is there without its database" in entry.reason
+
     def test_the_past_is_not_made(self) -> None:
         assert isinstance(decide(database(files=Files(), facts=Facts()), LATER), Wait)
         assert isinstance(decide(database(files=Files()), LATER), Block)

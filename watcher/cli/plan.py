@@ -73,17 +73,28 @@ _STYLES = {"action": "bold green", "wait": "dim", "block": "bold red"}
 
 
 def _print(rows: list[dict[str, Any]], now: datetime) -> None:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     from watcher.cli.console import console
     from watcher.wording import moment
 
-    table = Table(title=f"Plan at {moment(now)}", title_justify="left")
-    for column in ("database", "state", "", "step", "when", "reason"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("database", "when"))
+    table = Table(title=f"Plan at {moment(now)}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in ("database", "state", "next (UTC)"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("because", overflow="fold")
     for row in rows:
-        when = moment(row["when"])
-        cells = (row["database"], row["state"], row["entry"], row["step"] or "", when, row["reason"])
+        cells = (row["database"], row["state"], _next(row), row["reason"])
         table.add_row(*map(escape, cells), style=_STYLES[row["entry"]])
     console().print(table)
+
+
+def _next(row: dict[str, Any]) -> str:
+    """``seal 2026-01-21 00:00``, ``seal now``, ``blocked``, or nothing."""
+    if row["entry"] == "block":
+        return "blocked"
+    if row["entry"] == "action":
+        return f"{row['step']} now"
+    when = f"{row['when']:%Y-%m-%d %H:%M}" if row["when"] else ""
+    return f"{row['step'] or ''} {when}".strip()

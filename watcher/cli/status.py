@@ -39,7 +39,9 @@ def _report(found: Survey) -> dict[str, Any]:
     blocked = [e for e in found.plan.entries if isinstance(e, Block)]
     deferred = [d for d in databases if d.facts.deferred is not None]
     failed = [(d.key, f) for d in databases for f in d.facts.failed.values()]
-    verdict = "FAILING" if blocked or failed else "ATTENTION" if deferred else "OK"
+    uncounted = [d.key for d in databases if d.facts.sealed is not None and not d.facts.sealed.counted]
+    failing = failed or any(entry.failed for entry in blocked)
+    verdict = "FAILING" if failing else "ATTENTION" if blocked or deferred or uncounted else "OK"
     if found.daemon_pid is None and verdict == "OK":
         verdict = "ATTENTION"
     return {
@@ -54,6 +56,7 @@ def _report(found: Survey) -> dict[str, Any]:
         "blocked": [{"database": entry.key, "reason": entry.reason} for entry in blocked],
         "deferred": [_deferred(database.key, database.facts) for database in deferred],
         "failed": [{"database": key, "failure": failure} for key, failure in failed],
+        "uncounted": uncounted,
         "databases": [_database(database) for database in databases if database.files.primary],
     }
 
@@ -80,6 +83,7 @@ def _database(database: Any) -> dict[str, Any]:
         "ticks": facts.sealed.ticks if facts.sealed else None,
         "bytes": facts.sealed.size_bytes if facts.sealed else None,
         "bytes_now": primary.size_bytes if primary else None,
+        "live_copy": facts.backed_up is not None and facts.backed_up.live,
         "backed_up": facts.backed_up is not None and not facts.backed_up.live,
         "sha256": facts.sealed.sha256 if facts.sealed else None,
     }
@@ -118,12 +122,17 @@ def _lines(report: dict[str, Any]) -> list[str]:
         copied = item["safety_copy_at"]
         copy = f"a consistent copy was taken {moment(copied)}" if copied else "no copy of it yet"
         lines.append(f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}")
-    for item in report["failed"]:
+    lines += [
+        f"not counted: {key} has no table of the name in data.streams.{key.partition('/')[0]}.table"
+        for key in report["uncounted"]
+    ]
+    told = {entry["database"] for entry in report["blocked"]}
+    for item in (item for item in report["failed"] if item["database"] not in told):
         failed = item["failure"]
         again = f"next try {moment(failed.next_try)}" if failed.next_try else "not tried again"
         lines.append(
-            f"failed: {item['database']} {failed.step}: {failed.error}. {failed.hint}. "
-            f"Attempt {failed.attempt}; {again}"
+            f"failed: {item['database']} {failed.step}: {failed.error}; {failed.hint}; "
+            f"attempt {failed.attempt}; {again}"
         )
     lines += [f"due: {a['database']} {a['step']}: {a['reason']}" for a in report["due"]]
     return [*lines, f"next due: {moment(report['next_due'])}"]
@@ -144,6 +153,6 @@ def _table(databases: list[dict[str, Any]]) -> Any:
             f"{row['ticks']:,}" if row["ticks"] is not None else "-",
             size(row["bytes"]) if row["bytes"] is not None else "-",
             size(row["bytes_now"]) if row["bytes_now"] is not None else "-",
-            "yes" if row["backed_up"] else "-",
+            "yes" if row["backed_up"] else "live" if row["live_copy"] else "-",
         )
     return table

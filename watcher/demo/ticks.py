@@ -113,7 +113,7 @@ def from_csv(path: Path) -> Iterator[Tick]:
     """
     last: dict[str, tuple[int, int]] = {}  # symbol -> its previous stamp as read, and as yielded
     with _open_text(path) as lines:
-        rows = csv.reader(lines)
+        rows = csv.reader(_readable(lines, path))
         columns = _columns(path, next(rows, []))
         for row in rows:
             try:
@@ -129,6 +129,13 @@ def from_csv(path: Path) -> Iterator[Tick]:
                 timestamp = before[1] + 1
             last[symbol] = (read, timestamp)
             yield tick if timestamp == read else replace(tick, timestamp=timestamp)
+
+
+def _readable(lines: IO[str], path: Path) -> Iterator[str]:
+    try:
+        yield from lines
+    except (zstandard.ZstdError, EOFError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged, or not what its name says: {error}") from error
 
 
 def _columns(path: Path, header: list[str]) -> list[int]:

@@ -93,7 +93,7 @@ def test_a_step_that_failed_says_what_to_do(tickward: Terminal) -> None:
     record(tickward.folder, ("ticks/2026-01-19", failed))
     assert tickward("status", "--json").json["verdict"] == "FAILING"
     out = tickward("status").out
-    assert "failed: ticks/2026-01-19 seal: disk [full]. free some space. Attempt 3;" in out
+    assert "failed: ticks/2026-01-19 seal: disk [full]; free some space; attempt 3;" in out
 
 
 def test_days_that_are_gone_are_blocked(tickward: Terminal) -> None:
