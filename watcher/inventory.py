@@ -213,8 +213,10 @@ def _probe_again_at(database: Database, settings: Settings) -> datetime:
 
 
 def _in_use(database: Database) -> bool:
-    """Whether ticks are being written to it; to have it open, or to have opened it, is not enough."""
+    """Whether ticks are being written to it: to have it open, or to have copied it here, is not enough."""
     files, created = database.files, database.facts.created
+    if not database.held:
+        return False
     if files.wal is not None and files.wal.size_bytes > 0:
         return True
     return created is not None and files.database not in (None, created.signature)

@@ -255,3 +255,13 @@ def switches(pid: int) -> int:
         if line.startswith("voluntary_ctxt_switches:"):
             return int(line.split()[1])
     raise AssertionError("no such line")
+
+
+def test_a_tree_that_was_copied_is_not_a_writer_ahead_of_midnight(world: World) -> None:
+    assert world.run("once").returncode == 0
+    root = world.folder / "db"
+    shutil.copytree(root, world.folder / "copy")
+    shutil.rmtree(root)
+    (world.folder / "copy").rename(root)
+    assert world.run("once").returncode == 0
+    assert [e["data"]["current"] for e in world.recorded() if e["event"] == "rotated"] == [TODAY]

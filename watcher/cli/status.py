@@ -104,11 +104,11 @@ def _print(report: dict[str, Any]) -> None:
     out.print(f"[{_COLOURS[verdict]}]{verdict}[/]  {daemon}; {report['sequence']} events recorded")
     for name, rotated in report["streams"].items():
         line = f"{name}: current day {rotated.current}, {rotated.current_db}"
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(line))
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report["states"].items()))
     out.print(f"days: {counts or 'none'}")
     for line in _lines(report):
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(line))
     if report["databases"]:
         out.print(_table(report["databases"]))
 
