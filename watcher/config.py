@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -38,6 +38,9 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 UnixSeconds = Annotated[float, Meta(ge=0, le=1e11)]
 Text = Annotated[str, Meta(min_length=1)]
 Days = Annotated[int, Meta(ge=0, le=36500)]
+
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +145,7 @@ class Events(Section, frozen=True):
 
 class Log(Section, frozen=True):
     file: str = "logs/tickward.jsonl"
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Level = "INFO"
     keep_days: Annotated[int, Meta(ge=1, le=36500)] = 30
 
 
@@ -275,8 +278,17 @@ def _problem_with(table: dict[str, Any]) -> str | None:
             return f"{'.'.join(filter(None, (key, field)))}: is not a known key"
         if message[0].islower():  # a sentence of our own: it begins with the key within its section
             return ".".join(filter(None, (key, message)))
-        return f"{key}: {message}"
+        return f"{key}: {message}{_meant(message)}"
     return None
+
+
+def _meant(message: str) -> str:
+    """What to write instead, where the library's own words do not say it."""
+    if message.startswith("Invalid enum value"):
+        return f"; choose one of {', '.join(get_args(Level))}"
+    if message.startswith("Expected `bool`"):
+        return "; write true or false"
+    return ""
 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
