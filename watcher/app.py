@@ -34,10 +34,11 @@ from watcher.inventory import SENTINEL_NAME, Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.loop import Loop
-from watcher.paths import journal_file
+from watcher.paths import TOPS, journal_file, resolved
 from watcher.plan import Block, Plan, at_midnight, next_midnight
 from watcher.pool import Pool, process_executor
 from watcher.publisher import Publisher
+from watcher.state import Facts
 from watcher.version import installed
 from watcher.wakeup import Wakeup
 
@@ -70,7 +71,7 @@ def prepare_directories(settings: Settings) -> Settings:
         raise ConfigError(
             f"data.root: {root} does not exist; mount or make it, or set data.create_root = true"
         )
-    for key in ("root", "backup", "state"):
+    for key in TOPS:
         path = Path(getattr(settings.data, key))
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -82,8 +83,7 @@ def prepare_directories(settings: Settings) -> Settings:
             raise ConfigError(
                 f"data.{key}: no permission to write in {path}; give it to this user, or name another"
             )
-    real = {key: os.path.realpath(getattr(settings.data, key)) for key in ("root", "backup", "state")}
-    return replace(settings, data=replace(settings.data, **real))
+    return resolved(settings)
 
 
 @contextmanager
@@ -97,9 +97,9 @@ def _journal_errors() -> Iterator[None]:
         ) from error
 
 
-def _keep_sentinel(settings: Settings, journal: Journal) -> None:
+def _keep_sentinel(settings: Settings, known: Mapping[str, Facts]) -> None:
     """Mark the backup directory as what it is, unless backups that are known of should be there."""
-    if not any(facts.backed_up for facts in journal.all_facts().values()):
+    if not any(facts.backed_up for facts in known.values()):
         (Path(settings.data.backup) / SENTINEL_NAME).touch()
 
 
@@ -172,13 +172,14 @@ class App:
                 for path in sweep_temporaries(Path(top)):
                     logger.info("removed {}, left behind by an interrupted step", path)
             journal = stack.enter_context(Journal.open_for_writing(journal_file(settings.data)))
-            _keep_sentinel(settings, journal)
+            known = journal.all_facts()
+            _keep_sentinel(settings, known)
             publisher = Publisher(settings.events, journal_file(settings.data))
             publisher.start()
             stack.callback(publisher.stop)
             pool = self._pool()
             loop = self._loop(journal, pool, publisher)
-            loop.recover()
+            loop.recover(known)
             stack.callback(self._finish, loop, pool)
             files = stack.enter_context(self._watching()) if daemon else None
             self._say_started(loop)
@@ -237,14 +238,9 @@ class App:
         began = time.monotonic()
         now = self._clock.now()
         seconds = _AFTER_ERROR_SECONDS
-        # What the check may have to do (a fresh observer, a count of directories) must not delay a rotation.
-        may_check = not at_midnight(now)
         try:
             loop.step(now, files.drain())
             self._say_blocks(loop.last_plan)
-            if may_check and files.needs_check and (said := files.check()):
-                logger.warning(said)
-            self._pause(_SHARE_OF_REST * (time.monotonic() - began))
             seconds = self._clock.real_seconds(loop.next_wake(now))
             self._last_error = ""
         except (apsw.Error, OSError) as error:
@@ -253,6 +249,12 @@ class App:
         except Exception:
             loop.scan_again()
             logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
+        # What a check may have to do (a fresh observer, a count of directories) must not delay a rotation.
+        # It is made also when the step failed: only so does a root that was gone come to be watched again.
+        may_check = not at_midnight(now)
+        if may_check and files.needs_check and (said := files.check()):
+            logger.warning(said)
+        self._pause(_SHARE_OF_REST * (time.monotonic() - began))
         self._wakeup.wait(min(seconds, files.next_check_seconds) if may_check else seconds)
         loop.rest()
 

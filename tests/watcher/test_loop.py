@@ -168,3 +168,35 @@ def test_the_walk_is_put_off_until_midnight_is_over(bench: Bench) -> None:
     bench.clock.time = utc("2026-01-20 23:49:55")
     bench.settle(rescan=True)
     assert bench.loop._scan_at == utc("2026-01-21 00:00:10")
+
+
+class DueForACheck:
+    """Stands for an observer that wants to be looked after at once, until it was."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+
+    @property
+    def needs_check(self) -> bool:
+        return not self.checks
+
+    @property
+    def next_check_seconds(self) -> float:
+        return 30.0 if self.checks else 0.0
+
+    def check(self) -> None:
+        self.checks += 1
+
+    def drain(self) -> Hints:
+        return Hints(frozenset(), rescan=False)
+
+
+def test_the_observer_is_looked_after_also_when_the_step_fails(bench: Bench) -> None:
+    """Or the loop would wake for it again and again, without a pause, as long as the root is gone."""
+    bench.settle(rescan=True)
+    (bench.folder / "db").rename(bench.folder / "away")
+    files = DueForACheck()
+    bench.app._wakeup()
+    bench.app._guarded_step(bench.loop, files)  # type: ignore[arg-type]
+    assert files.checks == 1
+    (bench.folder / "away").rename(bench.folder / "db")
