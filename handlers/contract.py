@@ -36,6 +36,9 @@ class Holder(Struct, frozen=True, order=True):
     pid: int
     name: str
 
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
 
 class Paths(Struct, frozen=True):
     """Where each artefact of one day is, or would be. Absolute paths."""

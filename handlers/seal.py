@@ -45,7 +45,7 @@ def seal(job: Job) -> Sealed:
 def busy(path: Path, what: str, *aliases: Path) -> StepError:
     """Somebody has the database (or the same file by another name); who, as far as can be seen."""
     holders = holders_of([path, *aliases])
-    names = ", ".join(f"{holder.name} (pid {holder.pid})" for holder in holders)
+    names = ", ".join(map(str, holders))
     return StepError(
         f"{path} {what}: {names or 'by whom cannot be seen from here'}",
         hint="it is tried again; if it stays so, end that process or let it close the database",

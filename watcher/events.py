@@ -92,6 +92,11 @@ class Deferred(Struct, frozen=True):
     holders: tuple[Holder, ...]
     since: datetime
 
+    @property
+    def who(self) -> str:
+        """The holders, for a sentence."""
+        return ", ".join(map(str, self.holders)) or "an unknown process"
+
 
 class Failed(Struct, frozen=True):
     """A step failed."""

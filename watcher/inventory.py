@@ -53,18 +53,17 @@ class Inventory:
     def add(self, stream: str, day: date) -> Database:
         """The database of that day, looked at now if it was not known yet."""
         key = f"{stream}/{day}"
-        if key not in self._databases:
-            below = self._patterns[stream].path_of(day)
-            paths = _paths(self._data, below)
-            self._databases[key] = Database(key, stream, day, paths, files=_look(paths, self._data))
-        return self._databases[key]
+        return self._databases[key] if key in self._databases else self.look_at(key)
 
     def add_known(self, facts: Mapping[str, Facts]) -> None:
-        """Take over what the journal knows, also of days that are no longer on disk."""
+        """Take over what the journal knows, also of days that are no longer on disk; `scan` looks at them.
+
+        Facts of streams, and of streams that are not configured any more, are passed over.
+        """
         for key, known in facts.items():
             stream, _, day = key.partition("/")
             if day and stream in self._patterns:
-                self.add(stream, date.fromisoformat(day))
+                self._register(key)
                 self.change(key, facts=known)
 
     def scan(self) -> None:
@@ -75,10 +74,9 @@ class Inventory:
                 if key := self.key_of(path):
                     found.add(key)
         for key in found:
-            stream, _, day = key.partition("/")
-            database = self.add(stream, date.fromisoformat(day))
-            held = None if database.facts.sealed is None else database.held
-            self.change(key, files=_look(database.paths, self._data), held=held)
+            database = self.look_at(key)
+            if database.facts.sealed is None:
+                self.change(key, held=None)
 
     def look(self, paths: Iterable[Path], now: datetime) -> None:
         """Look again at the days that these paths belong to; a path that is not ours is ignored."""
@@ -90,9 +88,16 @@ class Inventory:
 
     def look_at(self, key: str) -> Database:
         """Look again at one day's files, without counting that as a touch."""
-        stream, _, day = key.partition("/")
-        database = self.add(stream, date.fromisoformat(day))
+        database = self._register(key)
         self.change(key, files=_look(database.paths, self._data))
+        return self._databases[key]
+
+    def _register(self, key: str) -> Database:
+        if key not in self._databases:
+            stream, _, text = key.partition("/")
+            day = date.fromisoformat(text)
+            paths = _paths(self._data, self._patterns[stream].path_of(day))
+            self._databases[key] = Database(key, stream, day, paths)
         return self._databases[key]
 
     def probe_settled(self, now: datetime, settings: Settings) -> None:
@@ -206,10 +211,9 @@ def _paths(data: Data, below: str) -> Paths:
 
 def _probe_again_at(database: Database, settings: Settings) -> datetime:
     """A crash leaves the -wal: the writer that comes back makes no file, and so no event."""
-    wal, probed = database.files.wal, database.probed_at
-    if database.held is not False or wal is None or not wal.size_bytes or probed is None:
+    if database.held is not False or not database.files.wal_bytes or database.probed_at is None:
         return _NEVER
-    return probed + timedelta(seconds=settings.seal.retry_seconds)
+    return database.probed_at + timedelta(seconds=settings.seal.retry_seconds)
 
 
 def _in_use(database: Database) -> bool:
@@ -217,7 +221,7 @@ def _in_use(database: Database) -> bool:
     files, created = database.files, database.facts.created
     if not database.held:
         return False
-    if files.wal is not None and files.wal.size_bytes > 0:
+    if files.wal_bytes:
         return True
     return created is not None and files.database not in (None, created.signature)
 

@@ -83,9 +83,8 @@ class Loop:
         self._last_seen: tuple[datetime, float] | None = None
         self._clock_doubted_until: datetime | None = None
 
-    def recover(self) -> None:
+    def recover(self, facts: Mapping[str, Facts]) -> None:
         """Take over what the journal knows. Called once, before the first step."""
-        facts = self._journal.all_facts()
         self._streams = {key: known for key, known in facts.items() if "/" not in key}
         # A restart is a person's or a supervisor's way to say "try again": old failures do not hold it up.
         fresh = {key: replace(known, failed={}) for key, known in facts.items()}

@@ -72,8 +72,7 @@ def observe(database: Database, now: datetime) -> Event | None:
     if database.held and not facts.opened:
         return Opened(database.paths.database)
     if database.held is False and _was_written(database) and database.day <= now.date():
-        wal_bytes = files.wal.size_bytes if files.wal else 0
-        return Closed(database.paths.database, files.database, wal_bytes)
+        return Closed(database.paths.database, files.database, files.wal_bytes)
     return None
 
 
@@ -92,7 +91,7 @@ def _observe_conflict(database: Database) -> Event | None:
 def _observe_reopened(database: Database) -> Event | None:
     files, sealed = database.files, database.facts.sealed
     assert sealed is not None
-    if files.wal is not None and files.wal.size_bytes > 0:
+    if files.wal_bytes:
         return Reopened(database.paths.database, "a write-ahead log stands beside the sealed file")
     if files.database != sealed.signature:
         return Reopened(database.paths.database, "the file is not as it was when it was sealed")
@@ -105,6 +104,5 @@ def _was_written(database: Database) -> bool:
     if facts.opened:
         return True
     if facts.closed is not None:
-        wal_bytes = files.wal.size_bytes if files.wal else 0
-        return (facts.closed.signature, facts.closed.wal_bytes) != (files.database, wal_bytes)
+        return (facts.closed.signature, facts.closed.wal_bytes) != (files.database, files.wal_bytes)
     return facts.created is None or facts.created.signature != files.database

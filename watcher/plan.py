@@ -159,8 +159,8 @@ def _in_doubt(entry: Entry, doubts: Doubts, now: datetime) -> Entry:
 def _empty_root(databases: list[Database]) -> str:
     """A root without any of the days that are known to be in it is not a root to work in."""
     known = [database for database in databases if database.facts.existed]
-    sealed = sum(database.facts.sealed is not None for database in known)
-    if not sealed or any(database.files.primary for database in known):
+    has_sealed = any(database.facts.sealed for database in known)
+    if not has_sealed or any(database.files.primary for database in known):
         return ""
     return (
         f"the root holds none of the {len(known)} days that are known to be there: is it mounted? "
@@ -206,7 +206,7 @@ def _blocked_by_fact(database: Database) -> str:
 
 def _decide_absent(database: Database, settings: Settings, now: datetime) -> Entry:
     key, facts = database.key, database.facts
-    if database.files.wal is not None and database.files.wal.size_bytes > 0:
+    if database.files.wal_bytes:
         log = f"{database.paths.database}-wal"
         return Block(key, f"{log} is there without its database: it may hold ticks; put the two together")
     if database.day < now.date() and not facts.existed and not database.files.backup:
@@ -307,18 +307,17 @@ def _decide_deferred(database: Database, settings: Settings, now: datetime, mome
     assert deferred is not None
     # A clock that was put back: what is to come has not been.
     attempted = database.attempted_at if database.attempted_at and database.attempted_at <= now else None
-    who = ", ".join(f"{h.name} (pid {h.pid})" for h in deferred.holders) or "an unknown process"
     again = now if attempted is None else attempted + _deferral(attempted - deferred.since, settings)
     left = attempted is not None and _writer_left_since(database, attempted, settings)
     if again <= now or left:
-        return Action(database.key, Step.SEAL, f"tried again: was held by {who}", moment)
+        return Action(database.key, Step.SEAL, f"tried again: was held by {deferred.who}", moment)
     copy_at = _safety_copy_at(database, settings, now)
     if copy_at is not None and copy_at <= now:
-        reason = f"held by {who} for too long: a consistent copy is taken meanwhile"
+        reason = f"held by {deferred.who} for too long: a consistent copy is taken meanwhile"
         action = Action(database.key, Step.BACKUP, reason, copy_at, live=True)
         return _unless_failed(database, action, settings, now)
     until = min(again, copy_at) if copy_at else again
-    return Wait(database.key, f"sealing waits: held by {who}", until, Step.SEAL)
+    return Wait(database.key, f"sealing waits: held by {deferred.who}", until, Step.SEAL)
 
 
 def _deferral(so_far: timedelta, settings: Settings) -> timedelta:

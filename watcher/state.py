@@ -52,6 +52,11 @@ class Files(Struct, frozen=True):
     """Why the name cannot be a database at all: a directory, a link that leaves the root, ..."""
 
     @property
+    def wal_bytes(self) -> int:
+        """Bytes in the write-ahead log; 0 without one, or with one that a reader made and left empty."""
+        return self.wal.size_bytes if self.wal else 0
+
+    @property
     def primary(self) -> bool:
         """Whether the root holds this day in any form."""
         return self.database is not None or self.compressed is not None or self.retired
@@ -62,7 +67,7 @@ class Files(Struct, frozen=True):
 
         An empty -wal does not count: it comes and goes with every reader.
         """
-        files = replace(self, wal=None) if self.wal and not self.wal.size_bytes else self
+        files = self if self.wal_bytes else replace(self, wal=None)
         return hashlib.sha256(msgspec.json.encode(files)).hexdigest()[:16]
 
 

@@ -17,7 +17,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from math import ceil
-from types import TracebackType
 
 import zmq
 from loguru import logger
@@ -113,12 +112,7 @@ class Subscriber:
     def __enter__(self) -> Subscriber:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _connect(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:

@@ -5,19 +5,17 @@ It only reads, works with the daemon running or not, and decides nothing: the pl
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from handlers.holders import held_for_writing
 from watcher.config import Settings
 from watcher.inventory import Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
-from watcher.paths import journal_file
+from watcher.paths import journal_file, resolved
 from watcher.plan import Doubts, Plan, plan, wanted
 from watcher.state import Database, Facts, fold
 
@@ -35,12 +33,10 @@ class Survey(Struct, frozen=True):
 
 def survey(settings: Settings, now: datetime) -> Survey:
     """Look at the tree and the journal, and plan for ``now``."""
-    data = settings.data
-    real = {key: os.path.realpath(getattr(data, key)) for key in ("root", "backup", "state")}
-    settings = replace(settings, data=replace(data, **real))
+    settings = resolved(settings)
     facts, head = _recorded(settings)
     inventory = Inventory(settings.data, lambda path: held_for_writing(Path(path)))
-    inventory.add_known({key: known for key, known in facts.items() if "/" in key})
+    inventory.add_known(facts)
     inventory.scan()
     for stream, day in wanted(settings, now):
         inventory.add(stream, day)
@@ -68,8 +64,9 @@ def _plan(inventory: Inventory, settings: Settings, now: datetime, doubts: Doubt
         if not found.notices:
             return found
         for key, event in ((notice.key, notice.event) for notice in found.notices):
-            database = inventory.look_at(key)
-            inventory.change(key, facts=fold(database.facts, event, now))
+            noticed = inventory.get(key)
+            assert noticed is not None
+            inventory.change(key, facts=fold(noticed.facts, event, now))
 
 
 def _recorded(settings: Settings) -> tuple[dict[str, Facts], int]:

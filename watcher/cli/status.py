@@ -118,7 +118,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
     lines = [f"blocked: {b['database']}: {b['reason']}" for b in report["blocked"]]
     for item in report["deferred"]:
-        who = ", ".join(f"{h.name} (pid {h.pid})" for h in item["holders"]) or "an unknown process"
+        who = ", ".join(map(str, item["holders"])) or "an unknown process"
         copied = item["safety_copy_at"]
         copy = f"a consistent copy was taken {moment(copied)}" if copied else "no copy of it yet"
         lines.append(f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}")

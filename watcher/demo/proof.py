@@ -43,7 +43,7 @@ def prove(settings: Settings) -> list[DayProof]:
     if journal is None:
         return []
     with journal:
-        inventory.add_known({k: f for k, f in journal.all_facts().items() if "/" in k})
+        inventory.add_known(journal.all_facts())
     databases = sorted(inventory.databases(), key=lambda database: database.day)
     return [_prove(database) for database in databases if database.facts.sealed]
 
