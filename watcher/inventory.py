@@ -119,7 +119,8 @@ class Inventory:
                 self._probe_one(key, now)
 
     def _probe_one(self, key: str, now: datetime) -> None:
-        held = self._is_held(self._databases[key].paths.database)
+        # Commits make no events: the files are looked at in the same moment.
+        held = self._is_held(self.look_at(key).paths.database)
         self.change(key, held=held, probed_at=now)
 
     def probe_again_at(self, settings: Settings) -> datetime | None:
@@ -210,8 +211,12 @@ def _paths(data: Data, below: str) -> Paths:
 
 
 def _probe_again_at(database: Database, settings: Settings) -> datetime:
-    """A crash leaves the -wal: the writer that comes back makes no file, and so no event."""
-    if database.held is not False or not database.files.wal_bytes or database.probed_at is None:
+    """What no event tells: a writer that comes back to the -wal of a crash, first ticks in a day ahead."""
+    if database.held is None or database.probed_at is None:
+        return _NEVER
+    comes_back = not database.held and database.files.wal_bytes
+    goes_ahead = database.held and database.probed_at.date() < database.day and not _in_use(database)
+    if not (comes_back or goes_ahead):
         return _NEVER
     return database.probed_at + timedelta(seconds=settings.seal.retry_seconds)
 

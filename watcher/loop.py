@@ -273,8 +273,9 @@ class Loop:
 
     def _deferred(self, failure: Failure, facts: Facts, now: datetime) -> Event | None:
         known = facts.deferred
-        if known is not None and known.holders == failure.holders:
-            return None  # said once; the plan goes on saying it
+        same = known is not None and known.holders == failure.holders
+        if known is not None and (same or set(known.holders) & set(failure.holders)):
+            return None  # said once, and still true: others come and go; the plan goes on saying it
         since = known.since if known else now
         return Deferred(failure.job.paths.database, failure.holders, since)
 
