@@ -3,187 +3,27 @@
 Order: ``--config FILE``, else ``./config.toml``, else the defaults below; then every variable
 ``TICKWARD_SECTION__KEY``. An unknown key or an impossible value is refused by name. Relative paths
 are meant from the directory of the configuration file, or from the working directory without one.
-
-``config.toml`` is the reference for people: every key with its unit and why. A test keeps the two equal.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
-from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from watcher import endpoint as addresses
-from watcher import schedule
 from watcher.errors import ConfigError
-from watcher.pattern import Pattern
+from watcher.settings import TOPS, Level, Settings
 
 PREFIX = "TICKWARD_"
 DEFAULT_FILE = "config.toml"
-_STREAM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-
-# Bounded, because TOML has an `inf` and no clock has so many seconds.
-Positive = Annotated[float, Meta(gt=0, le=1e9)]
-NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
-UnixSeconds = Annotated[float, Meta(ge=0, le=1e11)]
-Text = Annotated[str, Meta(min_length=1)]
-Days = Annotated[int, Meta(ge=0, le=36500)]
-
-
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """One table of the configuration file.
-
-    What a type cannot say is checked in `__post_init__`, which raises `ValueError` with a sentence that
-    begins with the key.
-    """
-
-
-class Stream(Section, frozen=True):
-    pattern: str = "{year}/{month}/ticks_{date}.db"
-    schema: str = ""
-    table: Text = "ticks"
-
-    def __post_init__(self) -> None:
-        Pattern(self.pattern)
-
-
-class Data(Section, frozen=True):
-    root: Text = "data/ticks/db"
-    backup: Text = "data/ticks/backup"
-    state: Text = "data/ticks/state"
-    create_root: bool = True
-    streams: dict[str, Stream] = msgspec.field(default_factory=lambda: {"ticks": Stream()})
-
-    def __post_init__(self) -> None:
-        if not self.streams:
-            raise ValueError("streams: name at least one, as [data.streams.ticks]")
-        if unfit := [name for name in self.streams if not _STREAM_NAME.fullmatch(name)]:
-            raise ValueError(f"streams: the name {unfit[0]!r} must be of a-z, 0-9, _ and -")
-        patterns = [(name, Pattern(stream.pattern)) for name, stream in self.streams.items()]
-        for index, (name, pattern) in enumerate(patterns):
-            for other_name, other in patterns[:index]:
-                if pattern.overlaps(other):
-                    raise ValueError(
-                        f"streams: the patterns of {other_name!r} and {name!r} overlap: "
-                        "a file would belong to both"
-                    )
-
-
-class Watch(Section, frozen=True):
-    settle_seconds: Positive = 0.25
-    rescan_seconds: Positive = 600.0
-    canary_seconds: Positive = 60.0
-    polling: bool = False
-    polling_seconds: Positive = 10.0
-
-
-class Create(Section, frozen=True):
-    enabled: bool = True
-    ahead_days: Annotated[int, Meta(ge=0, le=31)] = 1
-
-
-class Seal(Section, frozen=True):
-    patience_seconds: NotNegative = 300.0
-    retry_seconds: Positive = 5.0
-    retry_max_seconds: Positive = 300.0
-
-
-class Ageing(Section, frozen=True):
-    after_days: Days = 0
-    schedule: str = schedule.ON_ROTATION
-
-    def __post_init__(self) -> None:
-        if problem := schedule.problem_with(self.schedule):
-            raise ValueError(f"schedule: {problem}")
-
-
-class Backup(Ageing, frozen=True):
-    pass
-
-
-class Compress(Ageing, frozen=True):
-    after_days: Days = 7
-    schedule: str = "0 2 * * SUN"
-    level: Annotated[int, Meta(ge=1, le=22)] = 19
-    frame_mib: Annotated[int, Meta(ge=1, le=16)] = 4
-    threads: Annotated[int, Meta(ge=1, le=64)] = 1
-
-
-class Workers(Section, frozen=True):
-    count: Annotated[int, Meta(ge=1, le=64)] = 2
-    nice: Annotated[int, Meta(ge=0, le=19)] = 19
-    stop_seconds: NotNegative = 30.0
-    retry_seconds: Positive = 5.0
-    retry_max_seconds: Positive = 600.0
-
-
-class Events(Section, frozen=True):
-    publish: str = "tcp://127.0.0.1:5556"
-    replay: str = "tcp://127.0.0.1:5557"
-    heartbeat_seconds: Positive = 2.0
-
-    def __post_init__(self) -> None:
-        for key, endpoint in (("publish", self.publish), ("replay", self.replay)):
-            if problem := addresses.problem_with(endpoint):
-                raise ValueError(f"{key}: {problem}")
-        if self.publish == self.replay:
-            raise ValueError(f"replay: {self.replay!r} is the address of events.publish already")
-
-
-class Log(Section, frozen=True):
-    file: str = "logs/tickward.jsonl"
-    level: Level = "INFO"
-    keep_days: Annotated[int, Meta(ge=1, le=36500)] = 30
-
-
-class ClockSettings(Section, frozen=True):
-    scale: Positive = 1.0
-    start: str = ""
-    origin: UnixSeconds = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.start and self.scale == 1.0:
-            return  # the machine's clock
-        try:
-            datetime.fromisoformat(self.start)
-        except ValueError:
-            raise ValueError(f"start: {self.start!r} is not a time such as 2026-01-20T00:00:00") from None
-
-
-class Settings(Section, frozen=True):
-    """The whole configuration, section by section. Sections are handed down, never copied."""
-
-    data: Data = msgspec.field(default_factory=Data)
-    watch: Watch = msgspec.field(default_factory=Watch)
-    create: Create = msgspec.field(default_factory=Create)
-    seal: Seal = msgspec.field(default_factory=Seal)
-    backup: Backup = msgspec.field(default_factory=Backup)
-    compress: Compress = msgspec.field(default_factory=Compress)
-    workers: Workers = msgspec.field(default_factory=Workers)
-    events: Events = msgspec.field(default_factory=Events)
-    log: Log = msgspec.field(default_factory=Log)
-    clock: ClockSettings = msgspec.field(default_factory=ClockSettings)
-
-    def __post_init__(self) -> None:
-        backup_age = (self.backup.after_days, self.compress.after_days)
-        if backup_age[0] > backup_age[1]:
-            raise ValueError(
-                f"backup.after_days ({backup_age[0]}) must not exceed "
-                f"compress.after_days ({backup_age[1]}): a day is backed up before it is compressed"
-            )
 
 
 def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -214,9 +54,47 @@ def _read(file: Path) -> dict[str, Any]:
 
 Variable = tuple[tuple[str, ...], object, str]
 
+_SCRIPT_VARIABLES = {
+    "DAYS_BEFORE_COMPRESS": ("compress", "after_days"),
+    "COMPRESSION_LEVEL": ("compress", "level"),
+    "RETENTION_DAYS": ("expire", "after_days"),
+}
+"""What the shell scripts that people come from are told by, and the keys that these mean."""
+_YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+def script_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable of shell scripts that is honoured."""
+    environment = os.environ if environment is None else environment
+    said = [
+        f"{name}={environment[name]} is honoured as {'.'.join(path)}"
+        + (f", but {own} stands above it" if (own := _own_name(path)) in environment else "")
+        for name, path in _SCRIPT_VARIABLES.items()
+        if environment.get(name)
+    ]
+    if dry_run_wanted(environment):
+        said.append(f"DRY_RUN={environment['DRY_RUN']} is honoured: nothing is changed")
+    return said
+
+
+def dry_run_wanted(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether ``DRY_RUN`` asks that nothing is changed. Raises `ConfigError` if it is neither yes nor no."""
+    text = (os.environ if environment is None else environment).get("DRY_RUN", "")
+    if text.lower() not in (*_YES, *_NO):
+        raise ConfigError(f"DRY_RUN: {text!r} is neither yes nor no; set it to 1, or unset it")
+    return text.lower() in _YES
+
+
+def _own_name(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
 
 def _variables(environment: Mapping[str, str]) -> list[Variable]:
-    found = []
+    found: list[Variable] = [
+        (path, _literal(environment[name]), name)
+        for name, path in _SCRIPT_VARIABLES.items()
+        if environment.get(name) and _own_name(path) not in environment
+    ]
     for name in sorted(environment):
         if name.startswith(PREFIX):
             path = tuple(name.removeprefix(PREFIX).lower().split("__"))
@@ -298,7 +176,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         name: replace(stream, schema=_below(base, f"data.streams.{name}.schema", stream.schema))
         for name, stream in data.streams.items()
     }
-    tops = {key: _below(base, f"data.{key}", getattr(data, key)) for key in ("root", "backup", "state")}
+    tops = {key: _below(base, f"data.{key}", getattr(data, key)) for key in TOPS}
     _require_apart(tops)
     return replace(
         settings,
@@ -333,10 +211,9 @@ def _endpoint(base: Path, key: str, endpoint: str) -> str:
 
 def _require_apart(tops: Mapping[str, str]) -> None:
     # By their real paths: a backup that is a link to the root is no second copy.
-    root = Path(os.path.realpath(tops["root"]))
-    for key in ("backup", "state"):
-        other = Path(os.path.realpath(tops[key]))
-        if other.is_relative_to(root) or root.is_relative_to(other):
+    real = {key: Path(os.path.realpath(path)) for key, path in tops.items()}
+    for one, other in (("backup", "root"), ("state", "root"), ("archive", "root"), ("archive", "backup")):
+        if real[one].is_relative_to(real[other]) or real[other].is_relative_to(real[one]):
             raise ConfigError(
-                f"data.{key} ({tops[key]}) and data.root ({tops['root']}) must not contain each other"
+                f"data.{one} ({tops[one]}) and data.{other} ({tops[other]}) must not contain each other"
             )

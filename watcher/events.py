@@ -1,38 +1,34 @@
-"""The lifecycle events: what happened, typed, and how it looks on the wire.
+"""The lifecycle events: what happened, typed. How they look on the wire is in `watcher.wire`.
 
-Each event is one frozen struct, its name one row of `EVENTS`. Four of them are what a step returns.
-
-On the wire an event is three frames:
-
-1. the topic ``name/stream/``, e.g. ``sealed/ticks/``: it ends in a delimiter, so that subscribing to a
-   prefix never matches a longer name; events of the daemon itself have the stream ``-``;
-2. 16 bytes: the journal's epoch and the sequence number, each an unsigned big-endian 64-bit integer;
-3. a JSON object with CloudEvents 1.0 attributes and ``data``.
-
-A heartbeat has the topic ``heartbeat/-/``, the sequence number of the newest event and an empty body.
+Each event is one frozen struct, its name one row of `EVENTS`. Many of them are what a step returns.
 """
 
 from __future__ import annotations
 
-import struct
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from handlers.contract import BackedUp, Compressed, Created, Holder, Sealed, Signature
+from handlers.contract import (
+    Archived,
+    BackedUp,
+    Compressed,
+    Created,
+    Drilled,
+    Expired,
+    Holder,
+    Lost,
+    Merged,
+    Repaired,
+    Restored,
+    Sealed,
+    Signature,
+    Verified,
+)
 
 DAEMON_KEY = "-"
 """The key of events that concern the daemon and no database."""
-HEARTBEAT_TOPIC = b"heartbeat/-/"
-END_TOPIC = b"end/-/"
-"""The last message of a replay: the sequence number of the newest event, and an `End` as its body."""
-REPLAY_REQUEST = b"replay"
-SINCE = struct.Struct(">Q")
-NEWEST = 2**64 - 1
-"""A replay since here has no events: it only tells the newest sequence number."""
-_POSITION = struct.Struct(">QQ")
 
 
 class Started(Struct, frozen=True):
@@ -132,9 +128,75 @@ class Conflict(Struct, frozen=True):
     evidence: str
 
 
+class Held(Struct, frozen=True):
+    """A person has ordered that a day is kept: it is not compressed, archived or deleted until released."""
+
+    reason: str
+    by: str
+
+
+class Released(Struct, frozen=True):
+    """A person has ended a hold."""
+
+    reason: str
+    """That of the hold."""
+    by: str
+
+
+class Configured(Struct, frozen=True):
+    """The policy that is in force from now on. Recorded at the first start, and whenever it has changed."""
+
+    policy: dict[str, str]
+    """Each rule in words, by its name, e.g. ``compress``: ``after 7 days, 0 2 * * SUN``."""
+
+
+class Tier(Struct, frozen=True):
+    """How many days are in one state, and what they take."""
+
+    days: int
+    bytes: int
+    """Uncompressed."""
+    bytes_now: int
+    """Of the first copies, as they are."""
+
+
+class Health(Struct, frozen=True):
+    """How things stand: by default once an hour."""
+
+    tiers: dict[str, Tier]
+    """By state, e.g. ``compressed``."""
+    oldest: str | None
+    """The oldest day that is not expired, YYYY-MM-DD."""
+    newest: str | None
+    free_bytes: dict[str, int]
+    """By directory of ``[data]``: ``root``, ``backup``, ``archive``."""
+    due: int
+    """Steps that are due and not done."""
+    blocked: int
+    """Days that wait for a person."""
+    held: int
+    """Days on hold."""
+    last: dict[str, datetime]
+    """When each step last succeeded, by the name of its event."""
+
+
+class Pruned(Struct, frozen=True):
+    """The anchor: old events have left the journal, and this is what the rest is proven from."""
+
+    through: int
+    """The number of the last event that was removed."""
+    hash: str
+    """Its link of the chain, in hexadecimal: the next event's link follows from it."""
+    facts_sha256: str
+    """Of what had become of every database by then, which is kept in the place of the events."""
+    before: datetime
+    """Older events than this were removed (``journal.keep_days``)."""
+
+
 Event = (
     Started
     | Stopped
+    | Configured
     | Created
     | Rotated
     | Opened
@@ -143,15 +205,28 @@ Event = (
     | Reopened
     | BackedUp
     | Compressed
+    | Archived
+    | Expired
+    | Restored
+    | Merged
+    | Held
+    | Released
+    | Verified
+    | Repaired
+    | Lost
+    | Drilled
     | Deferred
     | Failed
     | Corrupt
     | Conflict
+    | Health
+    | Pruned
 )
 
 EVENTS: dict[str, type[Event]] = {
     "started": Started,
     "stopped": Stopped,
+    "configured": Configured,
     "created": Created,
     "rotated": Rotated,
     "opened": Opened,
@@ -160,10 +235,22 @@ EVENTS: dict[str, type[Event]] = {
     "reopened": Reopened,
     "backed_up": BackedUp,
     "compressed": Compressed,
+    "archived": Archived,
+    "expired": Expired,
+    "restored": Restored,
+    "merged": Merged,
+    "held": Held,
+    "released": Released,
+    "verified": Verified,
+    "repaired": Repaired,
+    "lost": Lost,
+    "drilled": Drilled,
     "deferred": Deferred,
     "failed": Failed,
     "corrupt": Corrupt,
     "conflict": Conflict,
+    "health": Health,
+    "pruned": Pruned,
 }
 _NAMES = {kind: name for name, kind in EVENTS.items()}
 
@@ -185,92 +272,3 @@ class Record(Struct, frozen=True):
     def decode(self) -> Event:
         """The typed event. Raises `msgspec.ValidationError` if the data is not of its type."""
         return msgspec.json.decode(self.data, type=EVENTS[self.event])
-
-
-class Message(Struct, frozen=True):
-    """An event as it is on the wire: a CloudEvents 1.0 object."""
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: datetime
-    sequence: int
-    data: Any
-    datacontenttype: str = "application/json"
-
-    @property
-    def event(self) -> str:
-        return self.type.removeprefix(_TYPE_PREFIX)
-
-
-class End(Struct, frozen=True):
-    """The body of the message that ends a replay."""
-
-    since: int
-    """The number that was asked for: says which question this answers."""
-    oldest: int
-    """The number of the oldest event that the journal keeps; 0 if there is none."""
-
-
-_TYPE_PREFIX = "tickward."
-_encode = msgspec.json.Encoder().encode
-_decode_message = msgspec.json.Decoder(Message).decode
-_decode_end = msgspec.json.Decoder(End).decode
-
-
-def topic_of(event: str, key: str) -> bytes:
-    """``sealed/ticks/`` for the event ``sealed`` of ``ticks/2026-01-20``."""
-    return f"{event}/{key.partition('/')[0]}/".encode()
-
-
-def to_frames(record: Record, epoch: int) -> list[bytes]:
-    """The three frames of a record."""
-    message = Message(
-        specversion="1.0",
-        id=f"{epoch:x}-{record.sequence}",
-        source="tickward",
-        type=_TYPE_PREFIX + record.event,
-        subject=record.key,
-        time=record.time,
-        sequence=record.sequence,
-        data=record.data,
-    )
-    topic = topic_of(record.event, record.key)
-    return [topic, _POSITION.pack(epoch, record.sequence), _encode(message)]
-
-
-def heartbeat(epoch: int, head: int) -> list[bytes]:
-    """The frames that tell subscribers how far the journal has got."""
-    return [HEARTBEAT_TOPIC, _POSITION.pack(epoch, head), b""]
-
-
-def end_of_replay(epoch: int, head: int, end: End) -> list[bytes]:
-    """The frames that end a replay."""
-    return [END_TOPIC, _POSITION.pack(epoch, head), _encode(end)]
-
-
-def position_of(frames: list[bytes]) -> tuple[int, int]:
-    """Epoch and sequence number of a message. Raises `ValueError` if it is not one of ours."""
-    if len(frames) != 3 or len(frames[1]) != _POSITION.size:
-        raise ValueError("not a message of tickward: expected topic, 16 bytes of position, body")
-    epoch, sequence = _POSITION.unpack(frames[1])
-    return epoch, sequence
-
-
-def end_from(frames: list[bytes]) -> End:
-    """What the last message of a replay says. Raises `ValueError` if it is not one of ours."""
-    try:
-        return _decode_end(frames[2])
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"not the end of a replay: {error}") from None
-
-
-def from_frames(frames: list[bytes]) -> Message:
-    """The message in three frames. Raises `ValueError` if it is not one of ours."""
-    position_of(frames)
-    try:
-        return _decode_message(frames[2])
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"not a message of tickward: {error}") from None

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from handlers.contract import Step
-from watcher.config import Ageing, Settings
+from watcher.settings import Ageing, Settings
 from watcher.state import Database
 
 
@@ -26,6 +26,8 @@ class State(StrEnum):
     SEALED = "sealed"
     BACKED_UP = "backed_up"
     COMPRESSED = "compressed"
+    ARCHIVED = "archived"
+    EXPIRED = "expired"
 
 
 class Stage(Struct, frozen=True):
@@ -39,6 +41,7 @@ class Stage(Struct, frozen=True):
     intact: Callable[[Database], bool]
     """Whether the files that it made are still there: if not, the step is done once more."""
     ageing: Callable[[Settings], Ageing]
+    enabled: Callable[[Settings], bool] = lambda _: True
 
 
 def _is_backed_up(database: Database) -> bool:
@@ -79,6 +82,22 @@ STAGES: tuple[Stage, ...] = (
         intact=lambda database: database.files.backup_compressed is not None,
         ageing=lambda settings: settings.compress,
     ),
+    Stage(
+        step=Step.ARCHIVE,
+        state=State.ARCHIVED,
+        behind=lambda database: database.facts.archived is not None,
+        intact=lambda database: database.files.archived is not None,
+        ageing=lambda settings: settings.archive,
+        enabled=lambda settings: settings.archive.enabled,
+    ),
+    Stage(
+        step=Step.EXPIRE,
+        state=State.EXPIRED,
+        behind=lambda database: database.facts.expired is not None,
+        intact=lambda _: True,
+        ageing=lambda settings: settings.expire,
+        enabled=lambda settings: settings.expire.enabled,
+    ),
 )
 
 
@@ -94,6 +113,9 @@ def state_of(database: Database) -> State:
     return State.CLOSED if database.facts.closed else State.CREATED
 
 
-def next_stage(database: Database) -> Stage | None:
+def next_stage(database: Database, settings: Settings) -> Stage | None:
     """The first stage that the day has yet to go through, or to repair; None at the end."""
-    return next((s for s in STAGES if not (s.behind(database) and s.intact(database))), None)
+    for stage in STAGES:
+        if stage.enabled(settings) and not (stage.behind(database) and stage.intact(database)):
+            return stage
+    return None

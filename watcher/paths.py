@@ -7,10 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from watcher.config import Data, Settings
-
-TOPS = ("root", "backup", "state")
-"""The directories of ``[data]``."""
+from watcher.settings import TOPS, Data, Settings
 
 
 def resolved(settings: Settings) -> Settings:

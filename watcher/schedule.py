@@ -6,6 +6,7 @@ plus its age. Never by a file's mtime, never by when the daemon happened to run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -13,6 +14,10 @@ from cronsim import CronSim, CronSimError
 
 ON_ROTATION = "on_rotation"
 """The schedule of steps that do not wait for an hour of the week."""
+NEVER = "never"
+"""The schedule of what is not wanted."""
+_WRONG = timedelta(days=1)
+"""What is recorded as further ahead than this was recorded by a clock that was wrong."""
 
 
 def start_of(day: date) -> datetime:
@@ -32,20 +37,35 @@ def due(day: date, after_days: int, schedule: str) -> datetime:
     return earliest if schedule == ON_ROTATION else first_at_or_after(schedule, earliest)
 
 
+@lru_cache(maxsize=65536)
+def next_after(schedule: str, last: datetime) -> datetime | None:
+    """The first occurrence of a schedule after the last time; None for `NEVER`."""
+    return None if schedule == NEVER else next(CronSim(schedule, last))
+
+
+def last_of(moments: Iterable[datetime], now: datetime) -> datetime | None:
+    """The newest of what is recorded as past, none later than now; None if there is nothing to go by.
+
+    A clock that had been ahead by more than a day, and was put right, is not believed: what goes by the last
+    time would wait for that time to come again, for a year perhaps.
+    """
+    return max((min(moment, now) for moment in moments if moment - now <= _WRONG), default=None)
+
+
 def first_at_or_after(schedule: str, moment: datetime) -> datetime:
     """The first occurrence of a cron expression, in UTC, at or after ``moment``."""
     # CronSim answers strictly after its argument.
     return next(CronSim(schedule, moment - timedelta(seconds=1)))
 
 
-def problem_with(schedule: str) -> str | None:
-    """Why a schedule cannot be meant, or None."""
-    if schedule == ON_ROTATION:
+def problem_with(schedule: str, also: str = ON_ROTATION) -> str | None:
+    """Why a schedule cannot be meant, or None; ``also`` is the one word that is one, beside cron's."""
+    if schedule == also:
         return None
     try:
         first_at_or_after(schedule, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        return f"{schedule!r} is not a cron expression ({error}) or {ON_ROTATION!r}"
+        return f"{schedule!r} is not a cron expression ({error}) or {also!r}"
     except StopIteration:
         return f"{schedule!r} never occurs"
     return None

@@ -14,26 +14,40 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from handlers.contract import (
+    Archived,
     BackedUp,
     Compressed,
     Created,
+    Drilled,
+    Expired,
+    Lost,
+    Merged,
     Paths,
+    Repaired,
+    Restored,
     Sealed,
     Signature,
     Step,
+    Verified,
 )
 from watcher.events import (
     Closed,
+    Configured,
     Conflict,
     Corrupt,
     Deferred,
     Event,
     Failed,
+    Held,
     Opened,
+    Released,
     Reopened,
     Rotated,
     name_of,
 )
+
+_MAX_SUPERSEDED = 16
+"""Older contents than so many are not remembered: a .zst of them is a conflict then, and is kept."""
 
 
 class Files(Struct, frozen=True):
@@ -44,6 +58,7 @@ class Files(Struct, frozen=True):
     compressed: Signature | None = None
     backup: Signature | None = None
     backup_compressed: Signature | None = None
+    archived: Signature | None = None
     retired: bool = False
     """An original whose removal was interrupted: still under its retired name."""
     beside: tuple[str, ...] = ()
@@ -62,6 +77,11 @@ class Files(Struct, frozen=True):
         return self.database is not None or self.compressed is not None or self.retired
 
     @property
+    def present(self) -> bool:
+        """Whether the first copy of this day is anywhere: in the root or in the archive."""
+        return self.primary or self.archived is not None
+
+    @property
     def evidence(self) -> str:
         """A short digest of all of the above: unchanged as long as nobody changes a file.
 
@@ -72,7 +92,7 @@ class Files(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
-    """What the journal knows of a database, or of a stream (`rotated` only)."""
+    """What the journal knows of a database, of a stream (`rotated`), or of the daemon (`configured`)."""
 
     created: Created | None = None
     opened: bool = False
@@ -80,13 +100,22 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     sealed: Sealed | None = None
     previous: Sealed | None = None
     """The seal that a late tick broke."""
+    superseded: tuple[str, ...] = ()
+    """SHA-256 of the contents that broken seals stood for, the newest last."""
     backed_up: BackedUp | None = None
     compressed: Compressed | None = None
+    archived: Archived | None = None
+    expired: Expired | None = None
+    restored: Restored | None = None
+    """The uncompressed copy that was put back into the root."""
+    hold: Held | None = None
+    lost: Lost | None = None
     deferred: Deferred | None = None
     corrupt: Corrupt | None = None
     conflict: Conflict | None = None
     failed: dict[str, Failed] = {}
     rotated: Rotated | None = None
+    configured: Configured | None = None
     times: dict[str, datetime] = {}
     """When each kind of event last happened to this database."""
 
@@ -94,6 +123,20 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     def existed(self) -> bool:
         """Whether there ever was such a database."""
         return bool(self.created or self.opened or self.closed or self.sealed or self.backed_up)
+
+    @property
+    def proofs(self) -> tuple[datetime, ...]:
+        """When its content was read and compared; empty before it was sealed."""
+        return tuple(self.times[name] for name in _PROOFS if name in self.times)
+
+    @property
+    def proven_at(self) -> datetime | None:
+        """When its content was last read and compared; None before it was sealed."""
+        return max(self.proofs, default=None)
+
+
+_PROOFS = ("sealed", "compressed", "archived", "verified", "repaired")
+"""Events before which the copies of a day have just been read and compared."""
 
 
 class Database(Struct, frozen=True):
@@ -119,31 +162,108 @@ class Database(Struct, frozen=True):
 
 def fold(facts: Facts, event: Event, at: datetime) -> Facts:
     """The facts after one more event. Pure."""
-    changes: Changes
-    match event:
-        case Created():
-            changes = {"created": event, **_succeeded(facts, Step.CREATE)}
-        case Opened():
-            changes = {"opened": True, **_succeeded(facts, Step.CREATE)}
-        case Closed():
-            changes = {"opened": False, "closed": event, **_succeeded(facts, Step.CREATE)}
-        case Sealed():
-            changes = {"sealed": event, "opened": False, "deferred": None, "corrupt": None, "conflict": None}
-            changes |= _succeeded(facts, Step.SEAL)
-        case Reopened():
-            changes = {"sealed": None, "previous": facts.sealed or facts.previous}
-        case BackedUp():
-            changes = {"backed_up": event, **_succeeded(facts, Step.BACKUP)}
-        case Compressed():
-            changes = {"compressed": event, "conflict": None, **_succeeded(facts, Step.COMPRESS)}
-        case Rotated():
-            changes = {"rotated": event}
-        case _:
-            changes = _setback(facts, event)
+    changes = _writers(facts, event) or _copies(facts, event) or _persons(event) or _setback(facts, event)
     return replace(facts, times={**facts.times, name_of(event): at}, **changes)
 
 
 Changes = dict[str, object]
+
+
+def _writers(facts: Facts, event: Event) -> Changes:
+    """What the daemon and the writer did to the database itself."""
+    match event:
+        case Created():
+            return {"created": event, **_succeeded(facts, Step.CREATE)}
+        case Opened():
+            return {"opened": True, **_succeeded(facts, Step.CREATE)}
+        case Closed():
+            return {"opened": False, "closed": event, **_succeeded(facts, Step.CREATE)}
+        case Sealed():
+            sound = {"deferred": None, "corrupt": None, "conflict": None, "lost": None}
+            return {"sealed": event, "opened": False, **sound, **_succeeded(facts, Step.SEAL)}
+        case Reopened():
+            nowhere = {"compressed": None, "archived": None, "restored": None}
+            return {**_unsealed(facts), **(nowhere if facts.lost else {})}
+        case Merged():
+            gone = {"compressed": None, "archived": None, "restored": None, "conflict": None}
+            return {**_unsealed(facts), **gone, **_succeeded(facts, Step.MERGE)}
+        case Rotated():
+            return {"rotated": event}
+        case Configured():
+            return {"configured": event}
+        case _:
+            return {}
+
+
+def _copies(facts: Facts, event: Event) -> Changes:
+    """What became of the copies of a sealed day."""
+    match event:
+        case BackedUp():
+            return {"backed_up": event, **_succeeded(facts, Step.BACKUP)}
+        case Compressed():
+            gone = {"conflict": None, "restored": None}
+            return {"compressed": event, **gone, **_succeeded(facts, Step.COMPRESS)}
+        case Archived():
+            return {"archived": event, **_succeeded(facts, Step.ARCHIVE)}
+        case Expired():
+            gone = {"restored": None, "deferred": None, "corrupt": None, "conflict": None, "lost": None}
+            return {"expired": event, "failed": {}, **gone}
+        case Restored():
+            return _restored(facts, event)
+        case Verified():
+            return {"corrupt": None, "lost": None, **_succeeded(facts, Step.VERIFY)}
+        case Repaired():
+            return _repaired(facts, event)
+        case Drilled():
+            return _succeeded(facts, Step.DRILL)
+        case _:
+            return {}
+
+
+def _persons(event: Event) -> Changes:
+    match event:
+        case Held():
+            return {"hold": event}
+        case Released():
+            return {"hold": None}
+        case _:
+            return {}
+
+
+def _unsealed(facts: Facts) -> Changes:
+    seal = facts.sealed
+    before = (*facts.superseded, seal.sha256) if seal else facts.superseded
+    return {
+        "sealed": None,
+        "previous": seal or facts.previous,
+        "superseded": tuple(dict.fromkeys(before))[-_MAX_SUPERSEDED:],
+    }
+
+
+def _restored(facts: Facts, event: Restored) -> Changes:
+    if not event.in_tree:
+        return _succeeded(facts, Step.RESTORE)
+    # The same content in another file: only so is it told from one that was written to.
+    sealed = replace(facts.sealed, signature=event.signature) if facts.sealed else None
+    sound = {"corrupt": None, "conflict": None, "lost": None}
+    return {"sealed": sealed, "restored": event, **sound, **_succeeded(facts, Step.RESTORE)}
+
+
+def _repaired(facts: Facts, event: Repaired) -> Changes:
+    sealed, packed = facts.sealed, facts.compressed
+    if sealed and event.signature:
+        sealed = replace(sealed, signature=event.signature)
+    archived = facts.archived
+    if event.compressed_sha256:
+        anew = {
+            "compressed_sha256": event.compressed_sha256,
+            "compressed_bytes": event.compressed_bytes,
+        }
+        packed = replace(packed, **anew) if packed else None
+        archived = replace(archived, **anew) if archived else None
+    sound = {"corrupt": None, "lost": None}
+    changed = {"sealed": sealed, "compressed": packed, "archived": archived}
+    return {**changed, **sound, **_succeeded(facts, Step.VERIFY)}
 
 
 def _succeeded(facts: Facts, step: Step) -> Changes:
@@ -158,6 +278,8 @@ def _setback(facts: Facts, event: Event) -> Changes:
             return {"corrupt": event}
         case Conflict():
             return {"conflict": event}
+        case Lost():
+            return {"lost": event}
         case Failed():
             return {"failed": {**facts.failed, event.step: event}}
         case _:

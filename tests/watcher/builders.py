@@ -7,9 +7,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from handlers.contract import BackedUp, Compressed, Paths, Sealed, Signature
-from watcher.config import Settings
-from watcher.events import Closed
+from handlers.contract import (
+    Archived,
+    BackedUp,
+    Compressed,
+    Expired,
+    Lost,
+    Paths,
+    Restored,
+    Sealed,
+    Signature,
+)
+from watcher.events import Closed, Held
+from watcher.settings import Settings
 from watcher.state import Database, Facts, Files
 
 DAY = date(2026, 1, 20)  # a Tuesday
@@ -25,7 +35,8 @@ def utc(text: str) -> datetime:
 def paths(day: date = DAY) -> Paths:
     database = f"/r/{day:%Y}/{day:%m}/ticks_{day}.db"
     backup = f"/b/{day:%Y}/{day:%m}/ticks_{day}.db"
-    return Paths(database, f"{database}.zst", backup, f"{backup}.zst")
+    archived = f"/a/{day:%Y}/{day:%m}/ticks_{day}.db.zst"
+    return Paths(database, f"{database}.zst", backup, f"{backup}.zst", archived)
 
 
 def sealed(signature: Signature = RAW, sha256: str = "aa", ticks: int = 10) -> Sealed:
@@ -38,6 +49,27 @@ def backed_up(sha256: str = "aa", **changes: Any) -> BackedUp:
 
 def compressed() -> Compressed:
     return Compressed("/r/x.db.zst", "aa", "cc", 1000, 300, 19, 4 << 20, "/b/x.db.zst")
+
+
+def archived() -> Archived:
+    return Archived("/a/x.db.zst", "aa", "cc", 300, "rename")
+
+
+def expired(by: str = "schedule") -> Expired:
+    what = ("aa", "cc", 1000, 300, 10, 2, 1, 2, ("/r/x.db",), 600, ())
+    return Expired(*what, "180 days", utc("2026-07-20 04:00"), "past its retention", by)
+
+
+def restored(keep_until: datetime | None) -> Restored:
+    what = ("/r/x.db", "/a/x.db.zst", "aa", 1000, 10, RAW)
+    return Restored(*what, in_tree=True, keep_until=keep_until, set_aside="", rejected=(), by="ann")
+
+
+def lost(evidence: str) -> Lost:
+    return Lost("aa", 10, (), (), "no good copy of it is left", "look for one elsewhere", evidence)
+
+
+HOLD = Held("audit 17", "ann")
 
 
 def database(
@@ -67,3 +99,23 @@ def compressed_day(day: date = DAY, **changes: Any) -> Database:
     files = Files(compressed=ZST, backup_compressed=ZST)
     facts = Facts(sealed=sealed(), backed_up=backed_up(), compressed=compressed())
     return database(day, **{"files": files, "facts": facts, **changes})
+
+
+def archived_day(day: date = DAY, **changes: Any) -> Database:
+    files = Files(archived=ZST, backup_compressed=ZST)
+    times = {"archived": utc("2026-03-01 03:00")}
+    facts = replace(compressed_day(day).facts, archived=archived(), times=times)
+    return database(day, **{"files": files, "facts": facts, **changes})
+
+
+def expired_day(day: date = DAY, **changes: Any) -> Database:
+    facts = replace(archived_day(day).facts, expired=expired(), times={"expired": utc("2026-07-20 04:00")})
+    return database(day, **{"files": Files(), "facts": facts, **changes})
+
+
+def with_facts(subject: Database, **changes: Any) -> Database:
+    return replace(subject, facts=replace(subject.facts, **changes))
+
+
+def with_files(subject: Database, **changes: Any) -> Database:
+    return replace(subject, files=replace(subject.files, **changes))

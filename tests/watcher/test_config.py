@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from watcher import config
-from watcher.config import Settings, load
+from watcher.config import dry_run_wanted, load, script_variables
 from watcher.errors import ConfigError
+from watcher.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "config.toml"
 SECTIONS = [field.name for field in msgspec.structs.fields(Settings)]
@@ -70,15 +71,20 @@ OTHER = {
     "publish": "ipc:///p",
     "replay": "tcp://127.0.0.1:9",
     "nice": 0,
+    "drill_schedule": "never",
     "after_days": 5,
     "start": "2026-01-20T00:00",
 }
+OTHER_AGES = {"archive": 31, "expire": 365}
+"""Those that must not be less than the ages before them."""
 
 
 @pytest.mark.parametrize("key", defaults(), ids=".".join)
 def test_every_key_can_be_set_by_a_variable(key: tuple[str, ...]) -> None:
     default = defaults()[key]
     other = OTHER.get(key[-1], default)
+    if key[-1] == "after_days":
+        other = OTHER_AGES.get(key[0], other)
     if key == ("log", "level"):
         other = "DEBUG"
     elif isinstance(default, bool):
@@ -183,6 +189,14 @@ IMPOSSIBLE = [
     ("compress", "level", 23),
     ("compress", "frame_mib", 17),
     ("compress", "threads", 0),
+    ("archive", "after_days", -1),
+    ("expire", "after_days", 36501),
+    ("expire", "max_at_once", 0),
+    ("expire", "keep_min", -1),
+    ("restore", "keep_days", -1),
+    ("verify", "mib_per_second", -1),
+    ("journal", "keep_days", 0),
+    ("data", "archive", ""),
     ("workers", "count", 0),
     ("workers", "count", True),
     ("workers", "count", 65),
@@ -290,15 +304,137 @@ class TestPatterns:
     "schedule",
     ["", "daily", "0 2 * *", "60 * * * *", "0 2 * * FUNDAY", "0 0 30 2 *", "0 0 31 4,6 *", "*/0 * * * *"],
 )
-@pytest.mark.parametrize("section", ["backup", "compress"])
+@pytest.mark.parametrize("section", ["backup", "compress", "archive", "expire"])
 def test_a_schedule_that_never_comes_or_cannot_be_read(section: str, schedule: str) -> None:
     said = refused(f'[{section}]\nschedule = "{schedule}"')
     assert said.startswith(f"config.toml: {section}.schedule: {schedule!r} ")
 
 
-def test_ages_that_decrease() -> None:
-    said = refused("[backup]\nafter_days = 8")
-    assert said.startswith("config.toml: backup.after_days (8) must not exceed compress.after_days (7)")
+class TestAges:
+    """A day is compressed, then archived, then deleted: each age is more than the one before."""
+
+    @pytest.mark.parametrize(
+        ("toml", "said"),
+        [
+            ("backup.after_days = 8", "backup.after_days (8) must not exceed compress.after_days (7)"),
+            ("archive.after_days = 7", "archive.after_days (7) must be more than compress.after_days (7)"),
+            ("archive.after_days = 3", "archive.after_days (3) must be more than compress.after_days (7)"),
+            (
+                "compress.after_days = 30",
+                "archive.after_days (30) must be more than compress.after_days (30)",
+            ),
+            ("expire.after_days = 30", "expire.after_days (30) must be more than archive.after_days (30)"),
+            ("expire.after_days = 1", "expire.after_days (1) must be more than archive.after_days (30)"),
+            (
+                "archive.after_days = 180",
+                "expire.after_days (180) must be more than archive.after_days (180)",
+            ),
+            (
+                "archive.enabled = false\nexpire.after_days = 7",
+                "expire.after_days (7) must be more than compress.after_days (7)",
+            ),
+        ],
+    )
+    def test_that_decrease_are_refused_by_name(self, toml: str, said: str) -> None:
+        sentence = refused(toml)
+        assert sentence.startswith(f"config.toml: {said}: ")
+        assert "Change one of them" in sentence or "backed up before" in sentence
+
+    @pytest.mark.parametrize(
+        "toml",
+        [
+            "backup.after_days = 7",
+            "archive.enabled = false\nexpire.after_days = 8",
+            "archive.enabled = false\narchive.after_days = 0",
+            "expire.enabled = false\nexpire.after_days = 0",
+            "expire.enabled = false\narchive.after_days = 5000",
+            "compress.after_days = 0\narchive.after_days = 1\nexpire.after_days = 2",
+        ],
+    )
+    def test_that_increase_are_taken_and_those_of_disabled_steps_do_not_matter(self, toml: str) -> None:
+        Path("config.toml").write_text(toml)
+        load(environment={})
+
+    def test_the_variable_that_breaks_the_order_is_named(self) -> None:
+        said = refused(TICKWARD_EXPIRE__AFTER_DAYS="20")
+        assert said.startswith("TICKWARD_EXPIRE__AFTER_DAYS: expire.after_days (20) must be more than")
+        said = refused(RETENTION_DAYS="20")
+        assert said.startswith("RETENTION_DAYS: expire.after_days (20) must be more than archive.after_days")
+
+
+class TestVariablesOfShellScripts:
+    @pytest.mark.parametrize(
+        ("name", "value", "key", "own"),
+        [
+            ("DAYS_BEFORE_COMPRESS", 9, "compress.after_days", "TICKWARD_COMPRESS__AFTER_DAYS"),
+            ("COMPRESSION_LEVEL", 12, "compress.level", "TICKWARD_COMPRESS__LEVEL"),
+            ("RETENTION_DAYS", 365, "expire.after_days", "TICKWARD_EXPIRE__AFTER_DAYS"),
+        ],
+    )
+    def test_are_honoured_and_stand_below_our_own(self, name: str, value: int, key: str, own: str) -> None:
+        section, _, field = key.partition(".")
+        default = getattr(getattr(Settings(), section), field)
+        Path("config.toml").write_text(f"{key} = {default}")
+        environment = {name: str(value)}
+        assert getattr(getattr(load(environment=environment), section), field) == value
+        assert script_variables(environment) == [f"{name}={value} is honoured as {key}"]
+        environment[own] = str(value + 1)
+        assert getattr(getattr(load(environment=environment), section), field) == value + 1
+        (said,) = script_variables(environment)
+        assert said.endswith(f"but {own} stands above it")
+
+    @pytest.mark.parametrize("name", ["DAYS_BEFORE_COMPRESS", "COMPRESSION_LEVEL", "RETENTION_DAYS"])
+    @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "true", "99999"])
+    def test_that_mean_nothing_are_refused_by_name(self, name: str, value: str) -> None:
+        assert refused(**{name: value}).startswith(f"{name}: ")
+
+    @pytest.mark.parametrize("name", ["DAYS_BEFORE_COMPRESS", "COMPRESSION_LEVEL", "RETENTION_DAYS"])
+    def test_that_are_empty_or_not_there_say_nothing(self, name: str) -> None:
+        assert load(environment={name: ""}) == load(environment={})
+        assert script_variables({name: ""}) == script_variables({}) == []
+
+    @pytest.mark.parametrize("value", ["1", "true", "TRUE", "yes", "on"])
+    def test_a_dry_run_is_wanted(self, value: str) -> None:
+        assert dry_run_wanted({"DRY_RUN": value})
+        assert script_variables({"DRY_RUN": value}) == [f"DRY_RUN={value} is honoured: nothing is changed"]
+
+    @pytest.mark.parametrize(
+        "environment", [{}, *({"DRY_RUN": no} for no in ("", "0", "false", "No", "off"))]
+    )
+    def test_a_dry_run_is_not_wanted(self, environment: dict[str, str]) -> None:
+        assert not dry_run_wanted(environment)
+        assert script_variables(environment) == []
+
+    @pytest.mark.parametrize("value", ["maybe", "2", " 1"])
+    def test_what_is_neither_yes_nor_no_is_refused(self, value: str) -> None:
+        with pytest.raises(ConfigError, match=r"^DRY_RUN: .* is neither yes nor no"):
+            dry_run_wanted({"DRY_RUN": value})
+
+
+class TestSchedulesOfTheirOwn:
+    """What follows no age comes at its times, or never."""
+
+    KEYS = ("verify.schedule", "verify.drill_schedule", "health.schedule")
+
+    @pytest.mark.parametrize("key", KEYS)
+    @pytest.mark.parametrize("value", ["never", "0 0 1 1 *"])
+    def test_can_be_meant(self, key: str, value: str) -> None:
+        Path("config.toml").write_text(f'{key} = "{value}"')
+        section, _, field = key.partition(".")
+        assert getattr(getattr(load(environment={}), section), field) == value
+
+    @pytest.mark.parametrize("key", KEYS)
+    @pytest.mark.parametrize("value", ["on_rotation", "", "daily", "0 0 30 2 *", "Never"])
+    def test_cannot(self, key: str, value: str) -> None:
+        said = refused(f'{key} = "{value}"')
+        assert said.startswith(f"config.toml: {key}: {value!r} ")
+        assert "'never'" in said or "never occurs" in said
+
+    @pytest.mark.parametrize("section", ["backup", "compress", "archive", "expire"])
+    def test_a_step_cannot_be_never_due_but_only_disabled(self, section: str) -> None:
+        assert refused(f'{section}.schedule = "never"').startswith(
+            f"config.toml: {section}.schedule: 'never'"
+        )
 
 
 class TestAddresses:
@@ -415,6 +551,19 @@ class TestPaths:
         assert said.startswith(f"data.{key} (")
         assert "must not contain each other" in said
 
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("archive", "root"), ("archive", "backup"), ("root", "archive"), ("backup", "archive")],
+    )
+    def test_of_the_archive_is_apart_from_both(self, one: str, other: str, tmp_path: Path) -> None:
+        for inside in ("", "/x", "/x/../y"):
+            said = refused(f'[data]\n{other} = "there"\n{one} = "there{inside}"')
+            assert said.startswith("data.archive (")
+            assert "must not contain each other" in said
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to("there")
+        assert "must not contain" in refused(f'[data]\n{other} = "there"\n{one} = "link"')
+
     def test_that_only_begin_alike_are_apart(self) -> None:
         load(environment={"TICKWARD_DATA__ROOT": "db", "TICKWARD_DATA__BACKUP": "db2"})
 
@@ -467,3 +616,7 @@ def test_the_defaults_are_those_of_the_product() -> None:
     settings = config.Settings()
     assert (settings.compress.after_days, settings.compress.schedule) == (7, "0 2 * * SUN")
     assert (settings.backup.after_days, settings.backup.schedule) == (0, "on_rotation")
+    assert (settings.archive.after_days, settings.archive.schedule) == (30, "0 3 1 * *")
+    assert (settings.expire.after_days, settings.expire.schedule) == (180, "0 4 * * *")
+    assert (settings.expire.max_at_once, settings.expire.keep_min) == (3, 7)
+    assert settings.health.schedule == "0 * * * *"

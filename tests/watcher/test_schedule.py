@@ -14,7 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher import schedule
-from watcher.schedule import ON_ROTATION, due, end_of, first_at_or_after, start_of
+from watcher.schedule import (
+    NEVER,
+    ON_ROTATION,
+    due,
+    end_of,
+    first_at_or_after,
+    last_of,
+    next_after,
+    start_of,
+)
 
 SUNDAYS = "0 2 * * SUN"
 CRONS = [
@@ -62,6 +71,77 @@ def test_compression_by_default_after_seven_days_at_the_first_sunday_0200(day: s
     moment = due(date.fromisoformat(day), 7, SUNDAYS)
     assert moment == datetime.fromisoformat(f"{expected}T02:00+00:00")
     assert moment.weekday() == 6
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2025-11-30", "2026-01-01"),  # thirty days old on the 31st of December
+        ("2025-12-01", "2026-01-01"),  # at the 1st's midnight, due three hours later
+        ("2025-12-02", "2026-02-01"),
+        ("2026-01-29", "2026-03-01"),
+        ("2026-01-30", "2026-04-01"),
+        ("2028-01-30", "2028-03-01"),  # thirty days old at the midnight of a 1st of March after a leap day
+        ("2027-01-30", "2027-04-01"),
+        ("2028-02-29", "2028-04-01"),
+    ],
+)
+def test_archiving_by_default_after_thirty_days_on_the_1st_at_0300(day: str, expected: str) -> None:
+    moment = due(date.fromisoformat(day), 30, "0 3 1 * *")
+    assert moment == datetime.fromisoformat(f"{expected}T03:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2025-07-04", "2026-01-01"),
+        ("2025-12-31", "2026-06-30"),
+        ("2027-09-01", "2028-02-29"),  # a day whose age ends on a leap day
+        ("2027-09-02", "2028-03-01"),
+        ("2028-02-29", "2028-08-28"),
+    ],
+)
+def test_expiry_by_default_after_180_days_at_0400(day: str, expected: str) -> None:
+    moment = due(date.fromisoformat(day), 180, "0 4 * * *")
+    assert moment == datetime.fromisoformat(f"{expected}T04:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("last", "schedule", "expected"),
+    [
+        ("2026-01-01T04:59", "0 5 1 * *", "2026-01-01T05:00"),
+        ("2026-01-01T05:00", "0 5 1 * *", "2026-02-01T05:00"),  # strictly after: it has just been done
+        ("2025-12-31T23:59", "0 * * * *", "2026-01-01T00:00"),
+        ("2027-03-01T00:00", "0 0 29 2 *", "2028-02-29T00:00"),
+    ],
+)
+def test_what_goes_by_the_last_time_is_due_at_the_next(last: str, schedule: str, expected: str) -> None:
+    moment = next_after(schedule, datetime.fromisoformat(f"{last}+00:00"))
+    assert moment == datetime.fromisoformat(f"{expected}+00:00")
+
+
+def test_never_has_no_next_time() -> None:
+    assert next_after(NEVER, datetime(2026, 1, 1, tzinfo=UTC)) is None
+
+
+class TestTheLastOf:
+    NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("hours", "expected"),
+        [
+            ([], None),
+            ([-5], -5),
+            ([-5, -2, -9], -2),
+            ([-5, 1], 0),  # a clock that went back a little
+            ([24], 0),
+            ([-5, 25], -5),  # by more than a day: it was wrong then
+            ([24 * 365], None),
+        ],
+    )
+    def test_what_was_recorded_as_past(self, hours: list[int], expected: int | None) -> None:
+        found = last_of([self.NOW + timedelta(hours=n) for n in hours], self.NOW)
+        assert found == (None if expected is None else self.NOW + timedelta(hours=expected))
 
 
 @pytest.mark.parametrize("age", [0, 1, 7, 180])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.watcher.builders import sealed
-from watcher import events
-from watcher.events import EVENTS, Record, from_frames, position_of, to_frames
+from watcher import wire
+from watcher.events import EVENTS, Record
+from watcher.wire import from_frames, position_of, to_frames
 
 AT = datetime(2026, 1, 21, 0, 0, 1, tzinfo=UTC)
 EPOCH = 0xABCDEF
@@ -44,10 +45,10 @@ def test_an_event_is_a_cloudevent_in_three_frames() -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_no_topic_is_the_beginning_of_another(name: str) -> None:
     keys = ["ticks/2026-01-20", "ticks2/2026-01-20", "ticks", "-"]
-    topics = {events.topic_of(event, key) for event in EVENTS for key in keys}
-    topics |= {events.HEARTBEAT_TOPIC, events.END_TOPIC}
+    topics = {wire.topic_of(event, key) for event in EVENTS for key in keys}
+    topics |= {wire.HEARTBEAT_TOPIC, wire.END_TOPIC}
     for key in keys:
-        mine = events.topic_of(name, key)
+        mine = wire.topic_of(name, key)
         assert [topic for topic in topics if topic.startswith(mine)] == [mine]
 
 
@@ -80,8 +81,8 @@ def test_a_record_decodes_to_the_typed_event() -> None:
 
 
 def test_a_heartbeat_tells_the_newest_number() -> None:
-    frames = events.heartbeat(EPOCH, 5)
-    assert frames[0] == events.HEARTBEAT_TOPIC
+    frames = wire.heartbeat(EPOCH, 5)
+    assert frames[0] == wire.HEARTBEAT_TOPIC
     assert position_of(frames) == (EPOCH, 5)
 
 
