@@ -10,7 +10,6 @@ ours to judge: it keeps its content under another name beside it.
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,6 @@ from handlers.contract import BackedUp, Job, Signature, StepError, Trouble
 from handlers.database import Ticks, has_content, sidecar
 from handlers.files import (
     copy_hashed,
-    link_new,
     make_directories,
     make_durable,
     publish_over,
@@ -32,6 +30,7 @@ from handlers.files import (
     temporary,
 )
 from handlers.holders import held_for_writing, holders_of
+from handlers.replace import is_regular_or_absent, require_as_seen, set_aside
 from handlers.seal import busy, require_own_wal, require_sealed_content, required_seal
 
 
@@ -126,7 +125,7 @@ def _backup_live(job: Job) -> BackedUp:
 
 
 def _require_regular(target: Path) -> None:
-    if not _is_regular_or_absent(target):
+    if not is_regular_or_absent(target):
         raise StepError(
             f"{target} is not a regular file, so no backup can take its place",
             hint="move it away, or give the backups another directory",
@@ -166,12 +165,8 @@ def _look_at(target: Path) -> _There | None:
 
 def _publish(job: Job, temp: Path, target: Path, there: _There | None) -> str:
     """Give the new backup its name; returns the new path of what had to be set aside, if anything."""
-    if signature_of(target) != (there.signature if there else None):
-        raise StepError(
-            f"{target} was changed while what would replace it was written",
-            hint="it is tried again; find out what else writes into the backup directory",
-        )
-    aside = str(_set_aside(target, there.sha256)) if there and not _may_go(job, there) else ""
+    require_as_seen(target, there.signature if there else None)
+    aside = str(set_aside(target, there.sha256)) if there and not _may_go(job, there) else ""
     publish_over(temp, target)
     return aside
 
@@ -180,33 +175,6 @@ def _may_go(job: Job, there: _There) -> bool:
     """Whether it is a backup of ours, as far as the journal tells, or nothing at all."""
     ours = {job.backup_sha256} | ({job.previous.sha256} if job.previous else set())
     return there.sha256 in ours or there.signature.size_bytes == 0
-
-
-def _set_aside(target: Path, digest: str) -> Path:
-    """Give a file a second name beside it, durably; its first is left for the backup to take over."""
-    first = target.with_name(f"{target.name}.aside-{digest[:12]}")
-    aside, number = first, 1
-    while not _is_kept_as(aside, target, digest):
-        number += 1
-        aside = first.with_name(f"{first.name}-{number}")
-    make_durable(aside)
-    return aside
-
-
-def _is_kept_as(aside: Path, target: Path, digest: str) -> bool:
-    """Whether the content of ``target`` now bears this name too; not if something else does."""
-    try:
-        link_new(target, aside)
-    except FileExistsError:
-        return _is_regular_or_absent(aside) and sha256_of(aside) == digest
-    return True
-
-
-def _is_regular_or_absent(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return True
 
 
 def _prepare(target: Path, size_bytes: int) -> None:

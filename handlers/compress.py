@@ -4,13 +4,16 @@ The order is the safety: write and verify the first .zst, write and verify the s
 the backup holds nothing else, retire the original, remove the uncompressed backup. Every part finds
 out for itself whether it was done before, so that a run which was killed is simply run again. At
 every instant there is a whole copy of the content under a name that is looked for.
+
+The second .zst is the first one byte for byte: one digest describes them all. Of a day that is in
+the archive the first is there; then this makes a lost backup anew, and retires a restored database.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
+from handlers import progress
 from handlers.backup import require_reads_back, require_two_files, require_untouched
 from handlers.contract import Compressed, Job, Sealed, Signature, StepError, Trouble
 from handlers.files import (
@@ -18,12 +21,12 @@ from handlers.files import (
     fsync_directory,
     make_directories,
     make_durable,
-    publish_new,
     require_space,
     sha256_of,
     signature_of,
     temporary,
 )
+from handlers.replace import publish_at
 from handlers.retire import restore_retired, retire
 from handlers.seal import (
     changed,
@@ -46,15 +49,16 @@ def compress(job: Job) -> Compressed:
     sealed = required_seal(job)
     database, backup = Path(job.paths.database), Path(job.paths.backup)
     restore_retired(database)
-    first = _first_copy(job, sealed)
-    _second_copy(job, sealed, first)
+    path = Path(job.paths.archived if job.archived else job.paths.compressed)
+    first = _archived_copy(job, path) if job.archived else _first_copy(job, path)
+    _second_copy(job, path, first)
     spare = _proven_spare(backup, sealed)
     if signature_of(database) is not None:
         retire(database, sealed, job.options.quiet_seconds)
     if spare is not None:
         _remove_spare(backup, spare)
     return Compressed(
-        path=job.paths.compressed,
+        path=str(path),
         sha256=sealed.sha256,
         compressed_sha256=first.compressed_sha256,
         size_bytes=first.content_bytes,
@@ -65,16 +69,29 @@ def compress(job: Job) -> Compressed:
     )
 
 
-def _first_copy(job: Job, sealed: Sealed) -> Written:
-    target = Path(job.paths.compressed)
+def _first_copy(job: Job, target: Path) -> Written:
+    seen = signature_of(target)
+    found = _content_of(job, target, original=Path(job.paths.database)) if seen else None
+    return found or _write(job, target, seen)
+
+
+def _archived_copy(job: Job, target: Path) -> Written:
+    """What the archive holds: it is the truth here, and nothing ever takes its place."""
     if signature_of(target) is None:
-        with suppress(FileExistsError):  # somebody was first: then theirs is what counts
-            return _write(job, sealed, target)
-    return _require_same_content(target, sealed, original=Path(job.paths.database))
+        raise StepError(
+            f"the archived {target} is not there",
+            hint=f"mount the archive, or bring it back from another copy: `tickward verify {job.key}`",
+            retryable=False,
+        )
+    original = Path(job.paths.database)
+    found = _content_of(job, target, original=original)
+    if found is None:
+        raise _not_what_was_sealed(target, required_seal(job), "it is an older content", original)
+    return found
 
 
-def _write(job: Job, sealed: Sealed, target: Path) -> Written:
-    database, options = Path(job.paths.database), job.options
+def _write(job: Job, target: Path, seen: Signature | None) -> Written:
+    database, options, sealed = Path(job.paths.database), job.options, required_seal(job)
     if signature_of(database) is None:
         raise _lost(job)
     require_sealed_state(database, sealed)
@@ -86,10 +103,11 @@ def _write(job: Job, sealed: Sealed, target: Path) -> Written:
             level=options.level,
             frame_bytes=options.frame_bytes,
             threads=options.threads,
+            report=progress.report,
         )
         require_sealed_content(database, written.content_sha256, sealed)
         _require_written(temp, written)
-        publish_new(temp, target)
+        publish_at(temp, target, seen)
     return written
 
 
@@ -104,39 +122,39 @@ def _require_written(temp: Path, written: Written) -> None:
         raise _bad_medium(temp, f"written {written}, read {found}")
 
 
-def _second_copy(job: Job, sealed: Sealed, first: Written) -> None:
-    source, target = Path(job.paths.compressed), Path(job.paths.backup_compressed)
+def _second_copy(job: Job, source: Path, first: Written) -> None:
+    """A copy of the first, byte for byte; one that only has the same content gives way to it."""
+    target = Path(job.paths.backup_compressed)
     require_two_files(source, target)
-    if signature_of(target) is None:
-        make_directories(target.parent)
-        require_space(target.parent, first.compressed_bytes)
-        with temporary(target) as temp, suppress(FileExistsError):
-            if copy_hashed(source, temp) != first.compressed_sha256:
-                raise _bad_medium(source, "it changed after it was verified")
-            require_reads_back(temp, first.compressed_sha256)
-            publish_new(temp, target)
-            return
-    _require_same_content(target, sealed, original=source)
+    seen = signature_of(target)
+    if seen and _content_of(job, target, original=source) == first:
+        return
+    make_directories(target.parent)
+    require_space(target.parent, first.compressed_bytes)
+    with temporary(target) as temp:
+        if copy_hashed(source, temp) != first.compressed_sha256:
+            raise _bad_medium(source, "it changed after it was verified")
+        require_reads_back(temp, first.compressed_sha256)
+        publish_at(temp, target, seen)
 
 
-def _require_same_content(path: Path, sealed: Sealed, *, original: Path) -> Written:
-    """Keep a .zst that is there already if it holds what was sealed; it is never overwritten."""
+def _content_of(job: Job, path: Path, *, original: Path) -> Written | None:
+    """What a .zst that is there holds, if that is what was sealed; None if it may be replaced.
+
+    It may if it holds what this day was before late ticks came. Anything else is a StepError, and
+    stays as it is.
+    """
+    sealed = required_seal(job)
     try:
         found = read_back(path)
-        problem = f"its content is {found.content_sha256}"
-        if found.content_sha256 == sealed.sha256:
-            make_durable(path)
-            return found
     except SeekableError as error:
-        problem = str(error)
-    whole = signature_of(original) is not None
-    raise StepError(
-        f"{path} is there, but does not hold what was sealed",
-        hint=f"keep {original}, and move {path.name} away" if whole else "restore it from backup",
-        trouble=Trouble.CONFLICT if whole else Trouble.CORRUPT,
-        retryable=False,
-        problems=(f"sealed sha256 {sealed.sha256}; {problem}",),
-    )
+        raise _not_what_was_sealed(path, sealed, str(error), original) from error
+    if found.content_sha256 == sealed.sha256:
+        make_durable(path)
+        return found
+    if found.content_sha256 in job.superseded:
+        return None
+    raise _not_what_was_sealed(path, sealed, f"its content is {found.content_sha256}", original)
 
 
 def _proven_spare(backup: Path, sealed: Sealed) -> Signature | None:
@@ -168,6 +186,17 @@ def _lost(job: Job) -> StepError:
         f"neither {job.paths.database} nor {job.paths.compressed} is there",
         hint=f"restore it from the backup: {job.paths.backup} or {job.paths.backup_compressed}",
         retryable=False,
+    )
+
+
+def _not_what_was_sealed(path: Path, sealed: Sealed, problem: str, original: Path) -> StepError:
+    whole = signature_of(original) is not None
+    return StepError(
+        f"{path} is there, but does not hold what was sealed",
+        hint=f"keep {original}, and move {path.name} away" if whole else "restore it from backup",
+        trouble=Trouble.CONFLICT if whole else Trouble.CORRUPT,
+        retryable=False,
+        problems=(f"sealed sha256 {sealed.sha256}; {problem}",),
     )
 
 

@@ -22,6 +22,7 @@ from types import TracebackType
 
 from handlers.contract import Signature, StepError
 from handlers.holders import held_for_writing
+from handlers.progress import Report, silent
 
 CHUNK_BYTES = 1024 * 1024
 SYNC_BYTES = 8 * CHUNK_BYTES
@@ -138,13 +139,15 @@ def sha256_of(path: Path, *, cold: bool = True) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def copy_hashed(source: Path, temp: Path) -> str:
+def copy_hashed(source: Path, temp: Path, report: Report = silent) -> str:
     """Copy ``source`` to the new file ``temp``; returns the SHA-256 of what was read."""
     digest = hashlib.sha256()
     with open_source(source) as reader, NewFile(temp, like=source) as writer:
+        total = os.fstat(reader.fileno()).st_size
         while chunk := reader.read(CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)
+            report(reader.tell(), total)
     return digest.hexdigest()
 
 
@@ -166,6 +169,9 @@ class NewFile:
         except BaseException:
             os.close(self._fd)
             raise
+
+    def fileno(self) -> int:
+        return self._fd
 
     def write(self, data: bytes) -> None:
         rest = memoryview(data)

@@ -8,19 +8,24 @@ table's optional per-frame checksums are left out: the frames have their own.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 
 import zstandard
 from zstandard import ZstdCompressionParameters
 
 from handlers.files import CHUNK_BYTES, NewFile, forget_cached, open_source
+from handlers.progress import Report, silent
+
+T = TypeVar("T")
 
 _ZSTD_MAGIC = 0xFD2FB528
 _TABLE_MAGIC = 0x184D2A5E  # a skippable frame, of the number reserved for this table
@@ -59,7 +64,9 @@ class Written(NamedTuple):
     compressed_bytes: int
 
 
-def compress_file(source: Path, temp: Path, *, level: int, frame_bytes: int, threads: int = 1) -> Written:
+def compress_file(
+    source: Path, temp: Path, *, level: int, frame_bytes: int, threads: int = 1, report: Report = silent
+) -> Written:
     """Compress ``source`` into the new file ``temp``, durable on return.
 
     Memory: a few frames a thread, whatever the size of the file.
@@ -73,8 +80,8 @@ def compress_file(source: Path, temp: Path, *, level: int, frame_bytes: int, thr
         writer.write(data)
 
     with open_source(source) as reader, NewFile(temp, like=source) as writer:
-        blocks = _hashed_blocks(reader, frame_bytes, content)
-        for size, frame in _compressed(blocks, chosen, max(threads, 1)):
+        blocks = _hashed_blocks(reader, frame_bytes, content, report)
+        for size, frame in _compressed(blocks, chosen, threads):
             emit(frame)
             entries.append((len(frame), size))
         emit(_table(entries))
@@ -110,22 +117,37 @@ def read_back(path: Path) -> Written:
     Does not need the table. Raises SeekableError unless the file is whole frames to its last byte,
     each with a right checksum.
     """
-    _require_whole_frames(path)
     content, size = hashlib.sha256(), 0
     with open_source(path) as file:
         forget_cached(file)
         source = _HashingReader(file)
-        try:
-            unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_FRAME_BYTES)
-            reader = unpacker.stream_reader(cast(BinaryIO, source), read_across_frames=True, closefd=False)
-            while chunk := reader.read(CHUNK_BYTES):
-                content.update(chunk)
-                size += len(chunk)
-            while source.read(CHUNK_BYTES):
-                pass  # what follows the last frame (the table) belongs to the file's digest
-        except zstandard.ZstdError as error:
-            raise SeekableError(f"{path} does not decompress: {error}") from error
+        for chunk in streamed(path, source):
+            content.update(chunk)
+            size += len(chunk)
+        while source.read(CHUNK_BYTES):
+            pass  # what follows the last frame (the table) belongs to the file's digest
     return Written(content.hexdigest(), size, source.digest.hexdigest(), source.size_bytes)
+
+
+class Readable(Protocol):
+    """As much of a file as decompressing it needs."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def streamed(path: Path, source: Readable) -> Iterator[bytes]:
+    """What the whole file ``path``, open as ``source``, decompresses to, a chunk at a time.
+
+    Does not need the table. Errors as `read_back`; the content is proven only once all was read.
+    """
+    _require_whole_frames(path)
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_FRAME_BYTES)
+    reader = unpacker.stream_reader(cast(BinaryIO, source), read_across_frames=True, closefd=False)
+    try:
+        while chunk := reader.read(CHUNK_BYTES):
+            yield chunk
+    except zstandard.ZstdError as error:
+        raise SeekableError(f"{path} does not decompress: {error}") from error
 
 
 def sha256_of_content(path: Path) -> str:
@@ -140,7 +162,7 @@ def read_table(path: Path) -> tuple[Frame, ...]:
         if end < _FRAME_HEADER.size + _FOOTER.size:
             raise SeekableError(f"{path} is too short for a seek table: {end} bytes")
         file.seek(end - _FOOTER.size)
-        count, descriptor, magic = _FOOTER.unpack(_exactly(file, _FOOTER.size))
+        count, descriptor, magic = _FOOTER.unpack(exactly(file, _FOOTER.size))
         if magic != _FOOTER_MAGIC or descriptor & _RESERVED or count > MAX_FRAMES:
             raise SeekableError(f"{path} does not end in a seek table")
         entry_bytes = _ENTRY.size + (4 if descriptor & _HAS_CHECKSUMS else 0)
@@ -148,7 +170,7 @@ def read_table(path: Path) -> tuple[Frame, ...]:
         if table_bytes > end:
             raise SeekableError(f"{path}: its seek table is larger than the file")
         file.seek(end - table_bytes)
-        table = _exactly(file, table_bytes)
+        table = exactly(file, table_bytes)
     if _FRAME_HEADER.unpack_from(table) != (_TABLE_MAGIC, table_bytes - _FRAME_HEADER.size):
         raise SeekableError(f"{path}: its seek table does not begin where it should")
     return _frames(path, table, count, entry_bytes, end - table_bytes)
@@ -161,16 +183,43 @@ def require_right_table(path: Path) -> None:
         raise SeekableError(f"{path}: its seek table does not match its frames")
 
 
-def _hashed_blocks(reader: FileIO, size: int, digest: hashlib._Hash) -> Iterator[bytes]:
+def in_order(jobs: Iterator[Callable[[], T]], threads: int) -> Iterator[T]:
+    """What each job returns, in order; ``threads`` of them run, and at most twice as many are kept."""
+    threads = max(threads, 1)
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(job))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def exactly(file: FileIO, size: int) -> bytes:
+    """The next ``size`` bytes. SeekableError if the file ends before."""
+    data = _up_to(file, size)
+    if len(data) != size:
+        raise SeekableError(f"truncated: {size} bytes expected, {len(data)} there")
+    return data
+
+
+def _hashed_blocks(reader: FileIO, size: int, digest: hashlib._Hash, report: Report) -> Iterator[bytes]:
+    done, total = 0, os.fstat(reader.fileno()).st_size
     while block := _up_to(reader, size):
         digest.update(block)
         yield block
+        done += len(block)
+        report(done, total)
 
 
 def _compressed(
     blocks: Iterator[bytes], chosen: ZstdCompressionParameters, threads: int
 ) -> Iterator[tuple[int, bytes]]:
-    """(content size, frame) of each block, in order; at most two blocks a thread under way."""
+    """(content size, frame) of each block, in order."""
     compressors = threading.local()  # one each: a ZstdCompressor is not safe to share
 
     def work(block: bytes) -> tuple[int, bytes]:
@@ -179,17 +228,7 @@ def _compressed(
         frame: bytes = compressors.own.compress(block)
         return len(block), frame
 
-    waiting: deque[Future[tuple[int, bytes]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for block in blocks:
-                waiting.append(pool.submit(work, block))
-                if len(waiting) >= 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return in_order((partial(work, block) for block in blocks), threads)
 
 
 def _table_bytes(count: int, entry_bytes: int = _ENTRY.size) -> int:
@@ -253,7 +292,7 @@ def _measure(file: FileIO, path: Path) -> tuple[int, int | None]:
         raise SeekableError(f"{path}: damaged frame at byte {begin}: {error}") from error
     last = False
     while not last:
-        block = int.from_bytes(_exactly(file, 3), "little")
+        block = int.from_bytes(exactly(file, 3), "little")
         last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
         file.seek(1 if kind == 1 else size, 1)  # kind 1 is one byte, repeated
     return file.tell() - begin + (4 if header.has_checksum else 0), header.content_size
@@ -281,10 +320,3 @@ def _up_to(file: FileIO, size: int) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def _exactly(file: FileIO, size: int) -> bytes:
-    data = _up_to(file, size)
-    if len(data) != size:
-        raise SeekableError(f"truncated: {size} bytes expected, {len(data)} there")
-    return data

@@ -106,6 +106,7 @@ class Day:
         self.compressed = self.database.with_name(self.database.name + ".zst")
         self.backup = root / "backup" / "2026" / "01" / "ticks_2026-01-20.db"
         self.backup_compressed = self.backup.with_name(self.backup.name + ".zst")
+        self.archived = root / "archive" / "2026" / "01" / self.compressed.name
         self.retired = self.database.with_name(f".{self.database.name}.retired")
         schema = root / "schema.sql"
         schema.write_text(SCHEMA)
@@ -117,6 +118,7 @@ class Day:
                 compressed=str(self.compressed),
                 backup=str(self.backup),
                 backup_compressed=str(self.backup_compressed),
+                archived=str(self.archived),
             ),
             options=Options(schema=str(schema), level=3, frame_bytes=64 * 1024, quiet_seconds=0.0),
         )

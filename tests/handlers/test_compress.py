@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,31 +12,24 @@ import pytest
 import zstandard
 from msgspec import structs
 
+from handlers import progress
 from handlers.contract import Done, Step, Trouble
-from handlers.files import sha256_of, signature_of, sweep_temporaries
+from handlers.files import sweep_temporaries
 from handlers.seekable import SeekableError, require_right_table, sha256_of_content
+from tests.handlers.aged import (
+    IN_ARCHIVE,
+    IN_BACKUP,
+    IN_ROOT,
+    Snapshot,
+    archived_day,
+    compressed_day,
+    merged_day,
+    plant,
+    restored_day,
+    whole_copies,
+)
 
-BOTH = [
-    "backup/2026/01/ticks_2026-01-20.db.zst",
-    "db/2026/01/ticks_2026-01-20.db.zst",
-]
-
-
-def whole_copies(day: Any) -> list[Path]:
-    """Every file under a name that is looked for and that holds the sealed content."""
-    plain = dict.fromkeys((day.database, day.retired, day.backup), sha256_of)
-    packed = dict.fromkeys((day.compressed, day.backup_compressed), sha256_of_content)
-    return [
-        path
-        for path, digest in {**plain, **packed}.items()
-        if path.exists() and digest(path) == day.job.sealed.sha256
-    ]
-
-
-def plant(path: Path, content: bytes) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return content
+BOTH = [IN_BACKUP, IN_ROOT]
 
 
 def test_both_copies_become_zst_files_and_nothing_else_remains(day: Any) -> None:
@@ -75,29 +67,9 @@ def test_the_second_copy_is_made_also_where_there_was_no_backup(day: Any) -> Non
     assert list(day.files()) == BOTH
 
 
-class Start:
-    """The state before compression, to be had again and again."""
-
-    def __init__(self, day: Any) -> None:
-        day.backed_up_day(100)
-        self.day = day
-        self.content = day.database.read_bytes()
-        self.mtime_ns = day.database.stat().st_mtime_ns
-
-    def again(self) -> None:
-        day = self.day
-        shutil.rmtree(day.root / "db")
-        shutil.rmtree(day.root / "backup")
-        plant(day.database, self.content)
-        plant(day.backup, self.content)
-        os.utime(day.database, ns=(self.mtime_ns, self.mtime_ns))
-        sealed = structs.replace(day.job.sealed, signature=signature_of(day.database))
-        day.job = structs.replace(day.job, sealed=sealed)
-
-
 def test_killed_anywhere_it_is_simply_done_again(day: Any, kill_at: Callable[..., bool]) -> None:
-    start = Start(day)
-    number = 0
+    day.backed_up_day(100)
+    start, number = Snapshot(day), 0
     while kill_at(structs.replace(day.job, step=Step.COMPRESS), number):
         assert len(whole_copies(day)) >= 2, f"killed before call {number}"
         sweep_temporaries(day.root)
@@ -116,8 +88,8 @@ def test_killed_anywhere_it_is_simply_done_again(day: Any, kill_at: Callable[...
 def test_whatever_call_fails_nothing_is_lost(
     day: Any, fail_at: Callable[..., list[str]], monkeypatch: Any, name: str, at_least: int
 ) -> None:
-    start = Start(day)
-    number = 0
+    day.backed_up_day(100)
+    start, number = Snapshot(day), 0
     while True:
         happened = fail_at(number, name)
         outcome = day.attempt(Step.COMPRESS)
@@ -257,3 +229,172 @@ def test_what_does_not_read_back_is_not_published(day: Any, monkeypatch: Any) ->
     assert "does not read back" in failure.message
     assert failure.retryable
     assert day.files() == before
+
+
+def repacked(day: Any) -> bytes:
+    """The sealed content, compressed otherwise."""
+    unpacker = zstandard.ZstdDecompressor()
+    content = unpacker.stream_reader(day.backup_compressed.read_bytes(), read_across_frames=True).readall()
+    return zstandard.ZstdCompressor(level=1).compress(content)
+
+
+class TestOneDigestDescribesAllCopies:
+    def test_a_backup_that_was_compressed_otherwise_becomes_what_the_first_is(self, day: Any) -> None:
+        compressed_day(day)
+        plant(day.backup_compressed, repacked(day))
+        assert day.files()[IN_BACKUP] != day.files()[IN_ROOT]
+        result = day.done(Step.COMPRESS)
+        assert day.files()[IN_BACKUP] == day.files()[IN_ROOT] == result.compressed_sha256
+
+    def test_killed_anywhere_there_are_two_whole_copies(self, day: Any, kill_at: Callable[..., bool]) -> None:
+        compressed_day(day)
+        plant(day.backup_compressed, repacked(day))
+        start, number = Snapshot(day), 0
+        while kill_at(structs.replace(day.job, step=Step.COMPRESS), number):
+            assert len(whole_copies(day)) == 2, f"killed before call {number}"
+            sweep_temporaries(day.root)
+            day.done(Step.COMPRESS)
+            assert day.files() == {IN_BACKUP: day.files()[IN_ROOT], IN_ROOT: day.files()[IN_ROOT]}
+            start.again()
+            number += 1
+        assert number > 10
+
+
+class TestOlderContents:
+    @pytest.fixture
+    def merged(self, day: Any) -> Any:
+        """Both .zst hold what the day was before late ticks were merged in."""
+        merged_day(day)
+        day.back_up()
+        plant(day.compressed, day.archived.read_bytes())
+        return day
+
+    def test_they_are_replaced(self, merged: Any) -> None:
+        old = merged.files()[IN_ROOT]
+        result = merged.done(Step.COMPRESS)
+        assert merged.files() == {
+            IN_ARCHIVE: old,
+            IN_BACKUP: result.compressed_sha256,
+            IN_ROOT: result.compressed_sha256,
+        }
+        assert len(whole_copies(merged)) == 2
+
+    def test_they_are_kept_unless_they_are_known(self, merged: Any) -> None:
+        before = merged.files()
+        failure = merged.failed(Step.COMPRESS, superseded=("0" * 64,))
+        assert (failure.trouble, failure.retryable) == (Trouble.CONFLICT, False)
+        assert merged.files() == before
+
+    @pytest.mark.parametrize("damaged", [IN_ROOT, IN_BACKUP])
+    def test_damaged_they_are_kept(self, merged: Any, flip: Callable[..., None], damaged: str) -> None:
+        flip(merged.root / damaged, 200)
+        old = merged.files()[damaged]
+        assert merged.failed(Step.COMPRESS).trouble is Trouble.CONFLICT
+        assert merged.files()[damaged] == old
+        assert merged.database.exists()
+        assert merged.backup.exists()
+
+    def test_they_stay_until_the_new_ones_are_verified(self, merged: Any, monkeypatch: Any) -> None:
+        before = merged.files()
+        monkeypatch.setattr("handlers.compress.require_right_table", refuse)
+        assert "does not read back" in merged.failed(Step.COMPRESS).message
+        assert merged.files() == before
+
+    def test_one_that_changes_meanwhile_is_kept(self, merged: Any, monkeypatch: Any) -> None:
+        monkeypatch.setattr("handlers.compress.require_right_table", lambda _: plant(merged.compressed, b"!"))
+        failure = merged.failed(Step.COMPRESS)
+        assert failure.retryable
+        assert merged.compressed.read_bytes() == b"!"
+
+    def test_killed_anywhere_nothing_is_lost(self, merged: Any, kill_at: Callable[..., bool]) -> None:
+        start, number = Snapshot(merged), 0
+        while kill_at(structs.replace(merged.job, step=Step.COMPRESS), number):
+            assert len(whole_copies(merged)) >= 2, f"killed before call {number}"
+            assert {merged.compressed.exists(), merged.backup_compressed.exists()} == {True}
+            sweep_temporaries(merged.root)
+            assert isinstance(merged.attempt(Step.COMPRESS), Done), f"killed before call {number}"
+            assert list(merged.files()) == [IN_ARCHIVE, *BOTH]
+            start.again()
+            number += 1
+        assert number > 25
+
+
+def refuse(path: Path) -> None:
+    raise SeekableError("a bit has flipped")
+
+
+class TestAnArchivedDay:
+    def test_its_first_copy_is_the_archived_one(self, day: Any) -> None:
+        archived_day(day)
+        before = day.files()
+        result = day.done(Step.COMPRESS)
+        assert result.path == str(day.archived)
+        assert result.compressed_sha256 == day.job.compressed.compressed_sha256
+        assert day.files() == before
+
+    def test_a_lost_backup_is_made_again(self, day: Any) -> None:
+        archived_day(day)
+        before = day.files()
+        day.backup_compressed.unlink()
+        day.done(Step.COMPRESS)
+        assert day.files() == before
+
+    def test_a_restored_database_goes_again(self, day: Any) -> None:
+        restored_day(day)
+        day.done(Step.COMPRESS)
+        assert list(day.files()) == [IN_ARCHIVE, IN_BACKUP]
+
+    def test_a_restored_database_that_was_written_to_stays(self, day: Any) -> None:
+        restored_day(day)
+        day.fill(1, first=5000)
+        before = day.files()
+        assert day.failed(Step.COMPRESS).trouble is Trouble.CHANGED
+        assert day.files() == before
+
+    @pytest.mark.parametrize("restored", [False, True])
+    def test_without_its_archived_copy_nothing_is_removed(self, day: Any, restored: bool) -> None:
+        (restored_day if restored else archived_day)(day)
+        day.archived.unlink()
+        before = day.files()
+        failure = day.failed(Step.COMPRESS)
+        assert not failure.retryable
+        assert "tickward verify" in failure.hint
+        assert day.files() == before
+
+    @pytest.mark.parametrize("restored", [False, True])
+    @pytest.mark.parametrize("damage", ["rot", "superseded"])
+    def test_an_archived_copy_that_is_not_the_day_removes_nothing(
+        self, day: Any, flip: Callable[..., None], restored: bool, damage: str
+    ) -> None:
+        (restored_day if restored else archived_day)(day)
+        superseded: tuple[str, ...] = ()
+        if damage == "rot":
+            flip(day.archived, 100)
+        else:
+            plant(day.archived, zstandard.ZstdCompressor().compress(b"older"))
+            superseded = (sha256_of_content(day.archived),)
+        before = day.files()
+        failure = day.failed(Step.COMPRESS, superseded=superseded)
+        assert failure.trouble is (Trouble.CONFLICT if restored else Trouble.CORRUPT)
+        assert day.files() == before
+
+    def test_killed_anywhere_it_is_simply_done_again(self, day: Any, kill_at: Callable[..., bool]) -> None:
+        restored_day(day)
+        day.backup_compressed.unlink()
+        start, number = Snapshot(day), 0
+        while kill_at(structs.replace(day.job, step=Step.COMPRESS), number):
+            assert len(whole_copies(day)) >= 2, f"killed before call {number}"
+            sweep_temporaries(day.root)
+            assert isinstance(day.attempt(Step.COMPRESS), Done), f"killed before call {number}"
+            assert list(day.files()) == [IN_ARCHIVE, IN_BACKUP]
+            start.again()
+            number += 1
+        assert number > 15
+
+
+def test_how_far_it_is_can_be_seen(day: Any, monkeypatch: Any) -> None:
+    sealed = day.backed_up_day()
+    cells = [0, 0]
+    monkeypatch.setattr(progress._Listener, "cells", cells)
+    day.done(Step.COMPRESS)
+    assert cells == [sealed.size_bytes] * 2
