@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 from msgspec import structs
 
-from handlers import backup, compress, create, seal
+from handlers import archive, backup, compress, create, expire, merge, restore, seal, verify
 from handlers.contract import Done, Failure, Holder, Job, Outcome, Result, Step, StepError, Trouble
 from handlers.files import filesystem_of
 from handlers.holders import holders_of
@@ -25,6 +25,12 @@ HANDLERS: dict[Step, Callable[[Job], Result | None]] = {
     Step.SEAL: seal.seal,
     Step.BACKUP: backup.backup,
     Step.COMPRESS: compress.compress,
+    Step.ARCHIVE: archive.archive,
+    Step.EXPIRE: expire.expire,
+    Step.RESTORE: restore.restore,
+    Step.MERGE: merge.merge,
+    Step.VERIFY: verify.verify,
+    Step.DRILL: restore.drill,
 }
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -122,7 +128,8 @@ def _retry(job: Job, message: str, hint: str) -> Failure:
 
 
 def _free_space(job: Job) -> str:
-    places = {str(filesystem_of(Path(path))) for path in (job.paths.database, job.paths.backup)}
+    paths = (job.paths.database, job.paths.backup, job.paths.archived, job.restoring.target)
+    places = {str(filesystem_of(Path(path))) for path in paths if path}
     return f"free space on {' or '.join(sorted(places))} (or raise the quota or file size limit)"
 
 
