@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
-from watcher.config import Settings
 from watcher.events import Closed, Conflict, Event, Opened, Reopened, Rotated
 from watcher.pattern import Pattern
+from watcher.settings import Settings
 from watcher.state import Database, Facts
 
 
@@ -63,10 +63,10 @@ def _day_changed(current: date, target: date, today: date) -> bool:
 def observe(database: Database, now: datetime) -> Event | None:
     """What the files tell that the facts do not know yet."""
     files, facts = database.files, database.facts
-    if database.running or files.anomaly or files.database is None:
+    if database.running or files.anomaly or files.database is None or facts.expired:
         return None
-    if facts.compressed:
-        return _observe_conflict(database)
+    if facts.compressed and not facts.lost:  # of a lost day a new file is all there is: it is sealed anew
+        return None if _is_restored(database) else _observe_conflict(database)
     if facts.sealed:
         return _observe_reopened(database)
     if database.held and not facts.opened:
@@ -83,9 +83,18 @@ def _observe_conflict(database: Database) -> Event | None:
     return Conflict(
         path=database.paths.database,
         error=f"a new {database.paths.database} stands beside the compressed day",
-        hint="move the new file away, or merge it into the day; both are left untouched",
+        hint=f"`tickward merge {database.key}` brings its ticks into the day; or move it away. "
+        "Both are left untouched until then",
         evidence=database.files.evidence,
     )
+
+
+def _is_restored(database: Database) -> bool:
+    """Whether it is the uncompressed copy that was put there for a person, and nobody wrote to it."""
+    facts, files = database.facts, database.files
+    if facts.restored is None or facts.sealed is None or files.wal_bytes:
+        return False
+    return files.database == facts.sealed.signature
 
 
 def _observe_reopened(database: Database) -> Event | None:

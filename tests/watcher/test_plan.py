@@ -22,10 +22,10 @@ from tests.watcher.builders import (
     sealed_day,
     utc,
 )
-from watcher.config import Create, Settings
 from watcher.events import Closed, Conflict, Corrupt, Deferred, Failed, Opened, Reopened, Rotated
 from watcher.notices import rotations
 from watcher.plan import Action, Block, Doubts, Entry, Plan, Wait, plan, wanted
+from watcher.settings import Create, Settings
 from watcher.state import Database, Facts, Files
 
 NOON = utc("2026-01-20 12:00")
@@ -88,8 +88,10 @@ class TestLifecycle:
         assert isinstance(entry, Wait)
         assert entry.until == utc(until)
 
-    def test_a_compressed_day_waits_for_nothing(self) -> None:
-        assert decide(compressed_day(), "2026-06-01") == Wait("ticks/2026-01-20", "nothing left to do")
+    def test_a_compressed_day_waits_for_its_archive(self) -> None:
+        entry = decide(compressed_day(), "2026-02-20")
+        assert isinstance(entry, Wait)
+        assert (entry.until, entry.step) == (utc("2026-03-01 03:00"), Step.ARCHIVE)
 
     def test_one_job_a_database(self) -> None:
         entry = decide(sealed_day(running=Step.SEAL), LATER)
@@ -342,7 +344,8 @@ class TestBlocks:
     @pytest.mark.parametrize("subject", [sealed_day(), backed_up_day()])
     def test_a_backup_disk_in_doubt_is_not_written_to(self, subject: Database) -> None:
         found = plan([subject], SETTINGS, utc("2026-06-01"), Doubts("is the backup disk mounted?"))
-        assert found.entries == (Block(subject.key, "is the backup disk mounted?"),)
+        step = Step.COMPRESS if subject.facts.backed_up else Step.BACKUP
+        assert found.entries == (Block(subject.key, "is the backup disk mounted?", step=step),)
         waiting = plan([backed_up_day()], SETTINGS, LATER, Doubts("is the backup disk mounted?"))
         assert isinstance(waiting.entries[0], Wait)
 

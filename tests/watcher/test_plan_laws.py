@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from handlers.contract import Holder, Signature, Step
-from tests.watcher.builders import RAW, SETTINGS, ZST, backed_up, compressed, sealed, utc
+from handlers.contract import Drilled, Holder, Merged, Repaired, Signature, Step, Verified
+from tests.watcher.builders import (
+    HOLD,
+    RAW,
+    SETTINGS,
+    ZST,
+    archived,
+    archived_day,
+    backed_up,
+    compressed,
+    expired,
+    expired_day,
+    lost,
+    restored,
+    sealed,
+    utc,
+    with_facts,
+    with_files,
+)
 from tests.watcher.builders import database as a_database
-from watcher.events import Closed, Deferred, Event, Failed, Opened, Reopened
+from watcher.events import Closed, Conflict, Corrupt, Deferred, Event, Failed, Opened, Released, Reopened
 from watcher.lifecycle import STAGES, State, state_of
-from watcher.plan import Action, Block, Wait, plan
+from watcher.plan import Action, Block, Doubts, Entry, Order, Wait, ordered, plan
 from watcher.state import Database, Facts, Files, fold
 
 signatures = st.sampled_from([None, RAW, Signature(0, 1, 7), Signature(2000, 5, 7)])
@@ -24,10 +42,11 @@ files = st.builds(
     compressed=st.sampled_from([None, ZST]),
     backup=st.sampled_from([None, RAW]),
     backup_compressed=st.sampled_from([None, ZST]),
+    archived=st.sampled_from([None, ZST]),
     retired=st.booleans(),
     anomaly=st.sampled_from(["", "", "", "a directory"]),
 )
-moments = st.datetimes(datetime(2025, 12, 1), datetime(2026, 6, 1)).map(lambda m: utc(m.isoformat()))  # noqa: DTZ001
+moments = st.datetimes(datetime(2025, 6, 1), datetime(2027, 3, 1)).map(lambda m: utc(m.isoformat()))  # noqa: DTZ001
 failures = st.builds(
     Failed,
     step=st.sampled_from([*Step]),
@@ -38,6 +57,7 @@ failures = st.builds(
     next_try=st.one_of(st.none(), moments),
     evidence=st.just("x"),
 )
+x = st.just("x")
 events: st.SearchStrategy[Event] = st.one_of(
     st.just(Opened("/r/x.db")),
     st.just(Closed("/r/x.db", RAW, 0)),
@@ -47,6 +67,18 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.just(backed_up()),
     st.just(backed_up(live=True)),
     st.just(compressed()),
+    st.just(archived()),
+    st.just(expired()),
+    st.builds(restored, moments),
+    st.just(lost("x")),
+    st.just(HOLD),
+    st.just(Released("audit 17", "ann")),
+    st.just(Verified("aa", (), 1)),
+    st.just(Repaired("aa", (), (), 1)),
+    st.just(Merged("/r/x.db", "aa", "bb", 1, 1, 1, 0, 0, 2, "", "ann")),
+    st.just(Drilled("/a/x.db.zst", "aa", 1000, 10)),
+    st.builds(Corrupt, st.sampled_from([*Step]), st.just("x"), st.just("bad"), st.just(()), st.just("h"), x),
+    st.builds(Conflict, st.just("x"), st.just("two"), st.just("merge"), x),
     st.builds(Deferred, st.just("/r/x.db"), st.just((Holder(1, "x"),)), moments),
     failures,
 )
@@ -55,6 +87,10 @@ events: st.SearchStrategy[Event] = st.one_of(
 @st.composite
 def histories(draw: st.DrawFn) -> Facts:
     facts = Facts()
+    # Half of them have come a long way: few random histories do.
+    usual = draw(st.sampled_from([0, 0, 0, 1, 2, 3, 4]))
+    for event in (sealed(), backed_up(), compressed(), archived())[:usual]:
+        facts = fold(facts, event, draw(moments))
     for event in draw(st.lists(events, max_size=8)):
         facts = fold(facts, event, draw(moments))
     return facts
@@ -63,7 +99,7 @@ def histories(draw: st.DrawFn) -> Facts:
 @st.composite
 def databases(draw: st.DrawFn) -> Database:
     return a_database(
-        draw(st.dates(date(2025, 12, 1), date(2026, 6, 1))),
+        draw(st.dates(date(2025, 6, 1), date(2026, 9, 1))),
         files=draw(files),
         facts=draw(histories()),
         touched_at=draw(st.one_of(st.none(), moments)),
@@ -104,14 +140,17 @@ def test_waking_at_the_end_of_a_wait_finds_another_entry(database: Database, now
 
 
 @given(databases(), moments, st.timedeltas(timedelta(0), timedelta(days=400)))
-def test_what_is_due_stays_due(database: Database, now: datetime, later: timedelta) -> None:
+def test_what_is_due_stays_due_or_gives_way_to_the_next_step_of_its_life(
+    database: Database, now: datetime, later: timedelta
+) -> None:
     before = plan([database], SETTINGS, now).entries[0]
     after = plan([database], SETTINGS, now + later).entries[0]
     if isinstance(before, Action) and before.step is not Step.CREATE:
-        assert isinstance(after, Action)
-        if not before.live:
+        assert isinstance(after, Action), after
+        if before.step not in (Step.VERIFY, Step.DRILL) and not before.live:
             # a deferred seal may give way to a copy, and come back: both are work
-            assert after.step == before.step or Step.SEAL in (after.step, before.step)
+            steps = (after.step, before.step)
+            assert after.step == before.step or Step.SEAL in steps or after.step is Step.EXPIRE
 
 
 @given(several, moments)
@@ -143,7 +182,141 @@ def test_a_database_is_in_exactly_one_state(database: Database) -> None:
     assert sum(state is stage.state for stage in STAGES) <= 1
 
 
+def entry_of(subject: Database, others: list[Database], now: datetime, **given: Any) -> Entry:
+    """What is decided of it beside others, and beside the newest days that are kept whatever else is."""
+    taken = {subject.key}
+    newest = [archived_day(now.date() - timedelta(days=n)) for n in range(8)]
+    some = [each for each in (*others, *newest) if not (each.key in taken or taken.add(each.key))]  # type: ignore[func-returns-value]
+    entries = plan([subject, *some], SETTINGS, now, **given).entries
+    return next(entry for entry in entries if entry.key == subject.key)
+
+
+@given(databases(), several, moments)
+def test_nothing_is_archived_before_it_is_compressed(
+    database: Database, others: list[Database], now: datetime
+) -> None:
+    entry = entry_of(database, others, now)
+    if isinstance(entry, Action) and entry.step is Step.ARCHIVE:
+        facts = database.facts
+        assert facts.compressed
+        assert facts.backed_up
+        assert facts.sealed
+        assert not facts.hold
+
+
+@given(databases(), several, moments)
+def test_nothing_expires_that_is_held_young_or_stuck_before(
+    database: Database, others: list[Database], now: datetime
+) -> None:
+    entry = entry_of(database, others, now)
+    if isinstance(entry, Action) and entry.step is Step.EXPIRE:
+        facts = database.facts
+        assert facts.hold is None
+        assert facts.expired is None
+        assert facts.sealed
+        assert facts.compressed
+        assert facts.archived
+        assert now - utc(str(database.day)) >= timedelta(days=181, hours=4)
+        assert entry.due <= now
+        assert not (facts.conflict and facts.conflict.evidence == database.files.evidence)
+
+
+@given(
+    st.integers(0, 12),
+    st.sets(st.integers(0, 40), max_size=12),
+    st.sets(st.integers(0, 40), max_size=12),
+    st.integers(0, 40),
+)
+def test_of_one_stream_few_expire_at_once_and_the_newest_never(
+    unsealed: int, held: set[int], gone: set[int], count: int
+) -> None:
+    """Whatever is on hold, deleted, or not sealed yet among them."""
+    now, last = utc("2026-12-01 12:00"), date(2026, 2, 1)
+    some = []
+    for n in range(count):
+        day = archived_day(last - timedelta(days=n))
+        day = with_facts(day, hold=HOLD) if n in held else day
+        day = expired_day(day.day) if n in gone else day
+        some.append(with_facts(day, sealed=None) if n < unsealed else day)
+    found = [action.key for action in plan(some, SETTINGS, now).actions if action.step is Step.EXPIRE]
+    sealed_days = [d.key for d in some if d.facts.sealed and not d.facts.expired]
+    assert not set(found) & set(sealed_days[:7])
+    due = [d.key for d in some if d.key in sealed_days[7:] and not d.facts.hold]
+    assert sorted(found) == (sorted(due) if len(due) <= 3 else [])
+
+
+@given(databases(), several, moments)
+def test_a_hold_keeps_every_file(database: Database, others: list[Database], now: datetime) -> None:
+    entry = entry_of(with_facts(database, hold=HOLD), others, now)
+    if isinstance(entry, Action) and entry.step in (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE):
+        assert entry.step is Step.COMPRESS, "it makes a lost backup anew"
+        assert database.facts.compressed
+        assert database.files.database is None
+
+
+@given(databases(), several, moments)
+def test_what_is_expired_is_left_alone(database: Database, others: list[Database], now: datetime) -> None:
+    gone = replace(with_facts(expired_day(), hold=database.facts.hold), files=database.files, running=None)
+    assert not isinstance(entry_of(gone, others, now), Action)
+
+
+@given(databases(), several, moments)
+def test_a_clock_in_doubt_changes_and_deletes_nothing_by_the_date(
+    database: Database, others: list[Database], now: datetime
+) -> None:
+    entry = entry_of(database, others, now, doubts=Doubts(clock_until=now + timedelta(minutes=1)))
+    if isinstance(entry, Action):
+        assert entry.step in (Step.SEAL, Step.BACKUP)
+
+
+@given(databases(), several, moments, st.sampled_from(["backup", "archive"]))
+def test_nothing_is_deleted_while_a_disk_is_away(
+    database: Database, others: list[Database], now: datetime, which: str
+) -> None:
+    entry = entry_of(database, others, now, doubts=Doubts(**{which: "is it mounted?"}))
+    if isinstance(entry, Action):
+        assert entry.step is not Step.EXPIRE
+        assert entry.step is not (Step.BACKUP if which == "backup" else Step.ARCHIVE)
+
+
+@given(several, moments)
+def test_waking_when_it_says_finds_something_to_do(some: list[Database], now: datetime) -> None:
+    """Or says something else, at least: nobody is woken for nothing, again and again."""
+    found = plan(some, SETTINGS, now)
+    assume(not found.notices)
+    if found.next_due is not None and not found.actions:
+        then = plan(some, SETTINGS, found.next_due)
+        assert then.entries != found.entries or then.drill_at != found.drill_at
+
+
+@given(st.sampled_from(Step), several, moments, st.data())
+def test_a_named_day_always_has_one_answer(
+    step: Step, some: list[Database], now: datetime, data: st.DataObject
+) -> None:
+    keys = [database.key for database in some]
+    named = tuple(data.draw(st.lists(st.sampled_from([*keys, "ticks/2001-02-03"]), unique=True)))
+    assume(named)
+    found = ordered(some, SETTINGS, now, Order(step, "ann", named))
+    assert sorted(entry.key for entry in found) == sorted(named)
+    for entry in found:
+        assert entry.reason
+        assert not isinstance(entry, Action) or (entry.step, entry.by) == (step, "ann")
+
+
+@given(several, moments, st.integers(0, 9))
+def test_an_order_deletes_nothing_that_the_schedule_would_not_sooner_or_later(
+    some: list[Database], now: datetime, number: int
+) -> None:
+    for entry in ordered(some, SETTINGS, now, Order(Step.EXPIRE, "ann", confirmed=number)):
+        if isinstance(entry, Action):
+            facts = next(database.facts for database in some if database.key == entry.key)
+            assert facts.archived
+            assert not facts.hold
+            assert not facts.expired
+            assert now >= entry.due
+
+
 @given(databases(), moments)
 def test_an_anomaly_is_never_touched(database: Database, now: datetime) -> None:
-    database = replace(database, files=replace(database.files, anomaly="a directory"), running=None)
+    database = replace(with_files(database, anomaly="a directory"), running=None)
     assert isinstance(plan([database], SETTINGS, now).entries[0], Block)

@@ -1,0 +1,128 @@
+"""How things stand: when it is said, and what is counted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from handlers.contract import Step
+from tests.watcher.builders import (
+    DAY,
+    HOLD,
+    RAW,
+    SETTINGS,
+    archived_day,
+    backed_up_day,
+    compressed_day,
+    database,
+    expired_day,
+    utc,
+    with_facts,
+)
+from watcher.events import Health, Tier
+from watcher.health import health, health_due
+from watcher.plan import plan
+from watcher.state import Database, Facts, Files
+
+HOURLY = "0 * * * *"
+NOON = utc("2026-01-22 12:00")
+
+
+def stands(some: list[Database], now: datetime = NOON) -> Health:
+    return health(some, plan(some, SETTINGS, now), {"root": 5})
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "due"),
+    [
+        (None, "2026-01-22 12:34", True),
+        ("2026-01-22 12:00", "2026-01-22 12:59", False),
+        ("2026-01-22 12:00", "2026-01-22 13:00", True),
+        ("2026-01-22 12:34", "2026-01-22 13:00", True),
+        ("2025-12-31 23:59", "2026-01-01 00:00", True),
+        ("2026-01-20 12:00", "2026-01-22 12:34", True),  # away for two days: once, not 48 times
+        ("2026-01-22 12:30", "2026-01-22 12:20", False),  # the clock went back a little
+        ("2026-01-22 14:00", "2026-01-22 12:20", False),
+        ("2027-01-22 12:00", "2026-01-22 12:20", True),  # it had been a year ahead
+    ],
+)
+def test_it_is_time_to_say_it_again(told: str | None, now: str, due: bool) -> None:
+    assert health_due(utc(told) if told else None, HOURLY, utc(now)) is due
+
+
+def test_it_is_not_silent_for_longer_than_an_hour_after_the_clock_went_back() -> None:
+    told, now = utc("2026-01-22 14:00"), utc("2026-01-22 12:20")
+    first = next(n for n in range(500) if health_due(told, HOURLY, now + timedelta(minutes=n)))
+    assert first <= 160
+
+
+def test_never_is_never() -> None:
+    assert not health_due(None, "never", NOON)
+    assert not health_due(NOON - timedelta(days=999), "never", NOON)
+
+
+def test_each_day_is_in_one_tier_with_what_it_takes_and_took() -> None:
+    some = [
+        backed_up_day(DAY),
+        backed_up_day(DAY - timedelta(days=1)),
+        compressed_day(DAY - timedelta(days=20)),
+        archived_day(DAY - timedelta(days=60)),
+        expired_day(DAY - timedelta(days=200)),
+        database(DAY + timedelta(days=1)),
+        database(DAY + timedelta(days=2), files=Files(), facts=Facts()),
+    ]
+    assert stands(some).tiers == {
+        "backed_up": Tier(2, 2000, 2000),
+        "compressed": Tier(1, 1000, 300),
+        "archived": Tier(1, 1000, 300),
+        "expired": Tier(1, 1000, 0),
+        "closed": Tier(1, 1000, 1000),
+    }
+
+
+def test_a_restored_copy_is_what_a_cold_day_takes_now() -> None:
+    subject = archived_day(files=Files(database=RAW, archived=RAW, backup_compressed=RAW))
+    assert stands([subject]).tiers["archived"] == Tier(1, 1000, 1000)
+
+
+def test_the_oldest_and_newest_are_of_those_that_are_there() -> None:
+    some = [
+        expired_day(DAY - timedelta(days=200)),
+        archived_day(DAY - timedelta(days=60)),
+        backed_up_day(DAY),
+        database(DAY + timedelta(days=1), files=Files(), facts=Facts()),
+    ]
+    found = stands(some)
+    assert (found.oldest, found.newest) == ("2025-11-21", "2026-01-20")
+    assert (stands([]).oldest, stands([]).newest) == (None, None)
+
+
+def test_what_is_due_blocked_and_held_is_counted() -> None:
+    some = [
+        database(),  # to be sealed
+        with_facts(backed_up_day(DAY - timedelta(days=1)), hold=HOLD),
+        database(DAY - timedelta(days=2), files=Files(anomaly="a directory")),
+    ]
+    found = stands(some)
+    assert (found.due, found.blocked, found.held) == (1, 1, 1)
+
+
+def test_when_each_step_last_succeeded() -> None:
+    early, late = utc("2026-01-20 00:00"), utc("2026-01-21 00:00")
+    some = [
+        with_facts(backed_up_day(), times={"sealed": early, "backed_up": late, "closed": late}),
+        with_facts(archived_day(DAY - timedelta(days=60)), times={"sealed": late, "archived": early}),
+        with_facts(expired_day(DAY - timedelta(days=200)), times={"expired": early, "drilled": early}),
+    ]
+    assert stands(some).last == {
+        "sealed": late,
+        "backed_up": late,
+        "archived": early,
+        "expired": early,
+        "drilled": early,
+    }
+
+
+def test_free_space_is_passed_on() -> None:
+    assert stands([backed_up_day(running=Step.VERIFY)]).free_bytes == {"root": 5}

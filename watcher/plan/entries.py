@@ -1,0 +1,84 @@
+"""What the planner says of a database: a step that is due, what it waits for, or why a person must act."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from handlers.contract import SCHEDULE, Step
+
+
+class Action(Struct, frozen=True):
+    """A step that is due."""
+
+    key: str
+    step: Step
+    reason: str
+    due: datetime
+    live: bool = False
+    """Backup only: copy the day although somebody holds it."""
+    proven_at: datetime | None = None
+    """Verify only: when its copies were last read, the longest ago first."""
+    policy: str = ""
+    """Expire only: the rule in words, for the certificate."""
+    by: str = SCHEDULE
+    """Who ordered it."""
+
+
+class Wait(Struct, frozen=True):
+    """Nothing to do now."""
+
+    key: str
+    reason: str
+    until: datetime | None = None
+    step: Step | None = None
+    """What will be done then."""
+    verify_at: datetime | None = None
+    """When its copies are read again, if that is sooner."""
+
+
+class Block(Struct, frozen=True):
+    """Nothing will be done until a person acts."""
+
+    key: str
+    reason: str
+    failed: bool = True
+    """False for what was only set aside: it is no day of ours, or not yet, or a rail asks first."""
+    step: Step | None = None
+    """What would be done, if it was that which is blocked."""
+
+
+Entry = Action | Wait | Block
+
+
+class Doubts(Struct, frozen=True):
+    """Why some steps are better not done now, although they are due."""
+
+    backup: str = ""
+    """The backup directory may not be what it was: nothing may be written or missed there."""
+    archive: str = ""
+    """The same of the archive."""
+    clock_until: datetime | None = None
+    """The clock jumped forward: what only depends on the date waits until then."""
+
+
+_NEED_BACKUP = (Step.BACKUP, Step.COMPRESS, Step.EXPIRE, Step.VERIFY)
+_NEED_ARCHIVE = (Step.ARCHIVE, Step.EXPIRE, Step.DRILL)
+_GO_BY_DATE = (Step.CREATE, Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE, Step.VERIFY, Step.DRILL)
+
+
+def in_doubt(entry: Entry, doubts: Doubts, now: datetime, *, is_archived: bool) -> Entry:
+    """The same entry, unless what it would touch may not be what it was."""
+    if not isinstance(entry, Action):
+        return entry
+    if doubts.backup and entry.step in _NEED_BACKUP:
+        return Block(entry.key, doubts.backup, step=entry.step)
+    # An archive that is not mounted shows no copies: they must not be taken for lost, or made anew there.
+    in_archive = is_archived and entry.step in (Step.VERIFY, Step.COMPRESS)
+    if doubts.archive and (entry.step in _NEED_ARCHIVE or in_archive):
+        return Block(entry.key, doubts.archive, step=entry.step)
+    if doubts.clock_until and doubts.clock_until > now and entry.step in _GO_BY_DATE:
+        reason = "the clock has jumped forward: waiting whether it stays"
+        return Wait(entry.key, reason, doubts.clock_until, entry.step)
+    return entry

@@ -1,0 +1,213 @@
+"""What a person asks for, planned by the rules of the planner: the schedule gives way, the rails do not.
+
+An order names days, or none: then it means every day whose age has come, whatever the hour of its schedule.
+For a day that is named, the age gives way as well; but never that of a deletion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from handlers.contract import Step
+from watcher.lifecycle import STAGES
+from watcher.plan.entries import Action, Block, Doubts, Entry, Wait, in_doubt
+from watcher.plan.planner import plan
+from watcher.schedule import ON_ROTATION
+from watcher.settings import Ageing, Settings
+from watcher.state import Database
+
+
+class Order(Struct, frozen=True, tag="order", forbid_unknown_fields=True):
+    """A step that a person wants done now."""
+
+    step: Step
+    by: str
+    keys: tuple[str, ...] = ()
+    """The days; empty: all that are due."""
+    after_days: int | None = None
+    """Another age than that of the settings, for days that are not named."""
+    level: int | None = None
+    """Compress only: another level than that of the settings."""
+    confirmed: int = 0
+    """Expire only: to so many deletions at once this person has agreed."""
+    target: str = ""
+    """Restore only: a file elsewhere; empty: back into the root."""
+    force: bool = False
+    """Restore only: what bears that name gives way."""
+    everything: bool = False
+    """Verify only: every day that has a copy."""
+    sample: int = 0
+    """Verify only: so many days, drawn by lot."""
+
+
+def ordered(
+    databases: Iterable[Database],
+    settings: Settings,
+    now: datetime,
+    order: Order,
+    doubts: Doubts | None = None,
+) -> list[Entry]:
+    """What an order comes to now: an entry for each day that it concerns, oldest first.
+
+    A named day always has one, if only to say why nothing is done about it.
+    """
+    known = {database.key: database for database in databases}
+    doubts = doubts or Doubts()
+    if order.step in _BY_HAND:
+        entries = _by_hand(known, now, order, doubts)
+    elif order.step is Step.VERIFY:
+        entries = _verifications(known, settings, now, order, doubts)
+    else:
+        entries = _stages(known, settings, now, order, doubts)
+    return sorted(entries, key=lambda entry: (entry.key.rpartition("/")[2], entry.key))
+
+
+def _stages(
+    known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
+) -> list[Entry]:
+    # Whoever orders it has seen to it: what failed before is tried again.
+    fresh = [
+        replace(database, facts=replace(database.facts, failed={}))
+        if not order.keys or key in order.keys
+        else database
+        for key, database in known.items()
+    ]
+    ages: dict[Step, Ageing] = {} if order.step is Step.CREATE else {order.step: _age(settings, order)}
+    # Whether it is the right number is seen from what comes of it.
+    confirmed = len(known) if order.confirmed else 0
+    found = plan(fresh, settings, now, doubts, ages=ages, confirmed=confirmed, reading=False).entries
+    if order.keys:
+        named = [_for_named(entry, order) for entry in found if entry.key in order.keys]
+        return _as_agreed(named, order) + _unknown(known, order)
+    mine = [_by(e, order) for e in found if not isinstance(e, Wait) and e.step is order.step]
+    return _as_agreed(mine, order)
+
+
+def _age(settings: Settings, order: Order) -> Ageing:
+    own = next(stage for stage in STAGES if stage.step is order.step).ageing(settings)
+    days = own.after_days if order.after_days is None else order.after_days
+    if order.keys and order.step is not Step.EXPIRE:
+        days = 0
+    if order.step is Step.EXPIRE:
+        # Its schedule gives way, its age never does.
+        days = max(days, own.after_days)
+    return Ageing(days, ON_ROTATION)
+
+
+def _for_named(entry: Entry, order: Order) -> Entry:
+    if isinstance(entry, Action) and entry.step is not order.step:
+        return Wait(entry.key, f"its {entry.step} comes first: {entry.reason}", None, entry.step)
+    return _by(entry, order)
+
+
+def _by(entry: Entry, order: Order) -> Entry:
+    return replace(entry, by=order.by) if isinstance(entry, Action) else entry
+
+
+def _as_agreed(entries: list[Entry], order: Order) -> list[Entry]:
+    """A number that was agreed to must be the number that is: else nothing is deleted.
+
+    Of days that are named it is the most that may be: they get fewer while one after the other goes.
+    """
+    if order.step is not Step.EXPIRE or not order.confirmed:
+        return entries
+    count = sum(isinstance(entry, Action) and entry.step is Step.EXPIRE for entry in entries)
+    if count == order.confirmed or (order.keys and count < order.confirmed):
+        return entries
+    reason = (
+        f"{order.confirmed} deletions were agreed to, but {count} are due: look at "
+        "`tickward expire --dry-run` again"
+    )
+    return [
+        Block(entry.key, reason, step=Step.EXPIRE) if isinstance(entry, Action) else entry
+        for entry in entries
+    ]
+
+
+def _unknown(known: Mapping[str, Database], order: Order) -> list[Entry]:
+    reason = "there is no such day: `tickward plan` lists those that there are"
+    return [Block(key, reason, step=order.step) for key in order.keys if key not in known]
+
+
+def _verifications(
+    known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
+) -> list[Entry]:
+    readable = [key for key, d in known.items() if d.facts.sealed and d.files.present and not d.facts.expired]
+    if order.keys:
+        keys = list(order.keys)
+    elif order.everything:
+        keys = readable
+    elif order.sample:
+        lots = {key: hashlib.sha256(f"{now.isoformat()} {key}".encode()).digest() for key in readable}
+        keys = sorted(readable, key=lots.__getitem__)[: order.sample]
+    else:
+        due = plan(known.values(), settings, now, doubts).entries
+        keys = [e.key for e in due if isinstance(e, Action) and e.step is Step.VERIFY]
+    return _by_hand(known, now, replace(order, keys=tuple(keys)), doubts)
+
+
+def _by_hand(known: Mapping[str, Database], now: datetime, order: Order, doubts: Doubts) -> list[Entry]:
+    entries: list[Entry] = _unknown(known, order)
+    for key in order.keys:
+        if database := known.get(key):
+            is_archived = database.facts.archived is not None
+            entry = _by_hand_one(database, now, order)
+            entries.append(in_doubt(entry, replace(doubts, clock_until=None), now, is_archived=is_archived))
+    return entries
+
+
+def _by_hand_one(database: Database, now: datetime, order: Order) -> Entry:
+    key, step = database.key, order.step
+    if database.running:
+        return Wait(key, f"{database.running} is running")
+    if expired := database.facts.expired:
+        reason = f"deleted on {database.facts.times['expired']:%Y-%m-%d} by {expired.by}: {expired.reason}"
+        return Block(key, reason, step=step)
+    if database.files.anomaly:
+        return Block(key, database.files.anomaly, step=step)
+    if database.facts.sealed is None:
+        return Block(key, "it has no seal yet: there is nothing to compare a copy with", step=step)
+    if problem := _BY_HAND.get(step, _verify_problem)(database, order):
+        return Block(key, problem, failed=False, step=step)
+    return Action(key, step, f"ordered by {order.by}", now, proven_at=database.facts.proven_at, by=order.by)
+
+
+def _restore_problem(database: Database, order: Order) -> str:
+    files = database.files
+    copies = (files.database, files.compressed, files.archived, files.backup_compressed, files.backup)
+    if not any(copies):
+        return "no copy of it is left"
+    if order.target:
+        return ""
+    if files.wal_bytes:
+        log = f"{database.paths.database}-wal"
+        return f"{log} is there, and may hold ticks: move it away first, or merge the day"
+    if files.database and not order.force:
+        return f"{database.paths.database} is there already; --force puts it aside, --to names another file"
+    return ""
+
+
+def _merge_problem(database: Database, _: Order) -> str:
+    facts, files = database.facts, database.files
+    if facts.compressed is None or files.database is None:
+        return "nothing to merge: no database stands beside a compressed day"
+    if facts.sealed and files.database == facts.sealed.signature and not files.wal_bytes:
+        return "nothing to merge: the database in the root is the restored one, and nobody wrote to it"
+    return ""
+
+
+def _verify_problem(database: Database, _: Order) -> str:
+    files = database.files
+    return "" if files.present or files.backup or files.backup_compressed else "no copy of it is left"
+
+
+def _drill_problem(database: Database, _: Order) -> str:
+    return "" if database.facts.archived and database.files.archived else "it is not in the archive"
+
+
+_BY_HAND = {Step.RESTORE: _restore_problem, Step.MERGE: _merge_problem, Step.DRILL: _drill_problem}

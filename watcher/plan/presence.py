@@ -1,0 +1,88 @@
+"""Whether the files of a day are where they should be: not there yet, not there any more, or there again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from handlers.contract import Step
+from watcher.plan.entries import Action, Block, Doubts, Entry, Wait
+from watcher.plan.setbacks import unless_failed
+from watcher.schedule import start_of
+from watcher.settings import Settings
+from watcher.state import Database
+
+
+def empty_root(databases: list[Database]) -> str:
+    """A root without any of the days that are known to be in it is not a root to work in."""
+    known = [database for database in databases if database.facts.existed and _belongs_in_root(database)]
+    has_sealed = any(database.facts.sealed for database in known)
+    if not has_sealed or any(database.files.primary for database in known):
+        return ""
+    return (
+        f"the root holds none of the {len(known)} days that are known to be there: is it mounted? "
+        "Nothing is done until they are back"
+    )
+
+
+def decide_absent(database: Database, settings: Settings, doubts: Doubts, now: datetime) -> Entry:
+    """What is to be done about a day of which no first copy is where it should be."""
+    key, facts = database.key, database.facts
+    if database.files.wal_bytes:
+        log = f"{database.paths.database}-wal"
+        return Block(key, f"{log} is there without its database: it may hold ticks; put the two together")
+    if database.day < now.date() and not facts.existed and not database.files.backup:
+        return Wait(key, "nobody made a database that day")
+    if facts.archived:
+        return gone(database, database.paths.archived, settings, doubts.archive)
+    if facts.sealed or facts.closed or facts.opened or database.day < now.date():
+        return gone(database, database.paths.database, settings)
+    if not settings.create.enabled:
+        return Wait(key, "its writer makes it (create.enabled is false)")
+    begins = start_of(database.day)
+    first = begins - timedelta(days=settings.create.ahead_days)
+    reason = "today's database is missing" if begins <= now else "made ahead of its day"
+    return unless_failed(database, Action(key, Step.CREATE, reason, first), settings, now)
+
+
+def decide_future(database: Database, settings: Settings, now: datetime) -> Entry:
+    """What is to be done about a day that has yet to begin."""
+    begins = start_of(database.day)
+    created = database.facts.created
+    ours = created is not None and created.signature == database.files.database
+    if not ours and database.day - now.date() > timedelta(days=max(settings.create.ahead_days, 1)):
+        return Block(
+            database.key,
+            f"dated in the future ({database.day}): set aside until {database.day}; "
+            "check the clock of whoever made it",
+            failed=False,
+        )
+    return Wait(database.key, "its day has not begun", begins)
+
+
+def decide_expired(database: Database) -> Entry:
+    """What there is to say of a day that was deleted."""
+    expired = database.facts.expired
+    assert expired is not None
+    when = f"deleted on {database.facts.times['expired']:%Y-%m-%d} by {expired.by}"
+    if database.files.present or database.files.backup or database.files.backup_compressed:
+        reason = f"{when}, but a file of that day is there again: it is left alone; move it out of the way"
+        return Block(database.key, reason, failed=False)
+    return Wait(database.key, f"{when}: {expired.reason}; its certificate is in the journal")
+
+
+def gone(database: Database, path: str, settings: Settings, doubt: str = "") -> Block:
+    """Its first copy is not where it should be: made anew only if a person says so."""
+    if doubt:
+        return Block(database.key, doubt)
+    reason = f"its file is gone from {path}"
+    if database.files.backup_compressed or database.files.backup:
+        reason += f"; its backup is still in {settings.data.backup}"
+        if database.facts.sealed:
+            reason += f": `tickward verify {database.key}` puts it back"
+    return Block(database.key, reason)
+
+
+def _belongs_in_root(database: Database) -> bool:
+    facts = database.facts
+    # A file in the archive: an archiving that was interrupted before its record has emptied the root.
+    return not (facts.archived or database.files.archived or facts.expired or facts.lost)

@@ -1,0 +1,243 @@
+"""How long a day is kept: holds, restored copies, the rails before a deletion, and reading again.
+
+Everything that could take the last copy of a day away is decided here, and errs on the side of keeping.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from handlers.contract import Restored, Step
+from watcher.lifecycle import STAGES, next_stage
+from watcher.plan.entries import Action, Block, Entry, Wait
+from watcher.plan.setbacks import blocked_by_fact, unless_failed
+from watcher.schedule import NEVER, due, end_of, last_of, next_after
+from watcher.settings import Ageing, Settings
+from watcher.state import Database
+
+_TAKE_AWAY = (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE)
+
+
+class Rails(Struct, frozen=True):
+    """What stands between a due date and a deletion."""
+
+    kept: frozenset[str]
+    """Keys of the newest days of each stream, which are kept whatever their age."""
+    backlog: Mapping[str, int]
+    """How many days of each stream are due to be deleted, by their age alone."""
+    at_once: int
+    """More than so many of one stream are not deleted without a person's word."""
+
+
+def rails(
+    databases: Iterable[Database], ageing: Ageing, settings: Settings, now: datetime, confirmed: int = 0
+) -> Rails:
+    """The rails at this moment. ``confirmed``: so many at once a person has agreed to."""
+    days: dict[str, list[Database]] = {}
+    for database in databases:
+        # A day dated in the future, a wrong clock's, must not stand for one of the newest.
+        if _is_there(database) and not database.facts.expired and database.day <= now.date():
+            days.setdefault(database.stream, []).append(database)
+    kept: set[str] = set()
+    for some in days.values():
+        some.sort(key=lambda database: database.day, reverse=True)
+        safe = [database.key for database in some if database.facts.sealed and not database.facts.lost]
+        kept.update(safe[: settings.expire.keep_min])
+    backlog = Counter(
+        database.stream
+        for some in days.values()
+        for database in some
+        if database.key not in kept
+        and _is_of_age(database, ageing, now)
+        and not (database.facts.hold or database.files.anomaly or blocked_by_fact(database))
+    )
+    return Rails(frozenset(kept), backlog, max(settings.expire.max_at_once, confirmed))
+
+
+def _is_there(database: Database) -> bool:
+    # Also one that has yet to be sealed: it is on its way to its deletion as the others are, and when many
+    # days are caught up with after a long outage, the first of them must not go before all are counted.
+    raw = database.files.database
+    return database.facts.sealed is not None or (raw is not None and raw.size_bytes > 0)
+
+
+def decide_expiry(
+    database: Database, ageing: Ageing, settings: Settings, now: datetime, around: Rails
+) -> Entry | None:
+    """What is to be done about a day past its retention; None for one that is not, or not ready to go."""
+    if not settings.expire.enabled or not _is_of_age(database, ageing, now):
+        return None
+    if not _is_ready(database, settings) or keeps_restored(database, now):
+        return None
+    key = database.key
+    if stays := _stays(database, settings, around):
+        # As long as it is here, a copy of it that was lost is made again.
+        following = next_stage(database, settings)
+        return stays if following is None or following.step is Step.EXPIRE else None
+    moment = due(database.day, ageing.after_days, ageing.schedule)
+    reason = f"past its retention of {ageing.after_days} days"
+    action = Action(key, Step.EXPIRE, reason, moment, policy=in_words(settings.expire))
+    return unless_failed(database, action, settings, now)
+
+
+def _stays(database: Database, settings: Settings, around: Rails) -> Entry | None:
+    """Why a day past its retention is not deleted all the same; None: nothing keeps it."""
+    key, count = database.key, around.backlog.get(database.stream, 0)
+    if database.facts.hold:
+        return on_hold(Wait(key, "", None, Step.EXPIRE), database)
+    if key in around.kept:
+        reason = f"one of the newest {settings.expire.keep_min} days of its stream: kept whatever its age"
+        return Wait(key, reason, None, Step.EXPIRE)
+    if count <= around.at_once:
+        return None
+    reason = (
+        f"{count} days of {database.stream} are due to be deleted at once, more than expire.max_at_once "
+        f"({settings.expire.max_at_once}): is the clock right? `tickward expire --dry-run` lists them, and "
+        "with --confirm and their number you agree"
+    )
+    return Block(key, reason, failed=False, step=Step.EXPIRE)
+
+
+def in_words(ageing: Ageing) -> str:
+    """The rule, as the certificate and the journal quote it."""
+    return f"{ageing.after_days} days after the end of its day, schedule {ageing.schedule} (UTC)"
+
+
+def policy_in_words(settings: Settings) -> dict[str, str]:
+    """Every rule of the policy in words, by the name of its step."""
+    rules = {stage.step.value: _rule(stage.ageing(settings)) for stage in STAGES}
+    disabled = {
+        stage.step.value: "never (enabled = false)" for stage in STAGES if not stage.enabled(settings)
+    }
+    expire = settings.expire
+    rails_in_words = f"at most {expire.max_at_once} at once unconfirmed, the newest {expire.keep_min} kept"
+    return {
+        **rules,
+        **disabled,
+        "expire_rails": rails_in_words,
+        "compress_level": str(settings.compress.level),
+        "restore": f"kept for {settings.restore.keep_days} days",
+        "verify": settings.verify.schedule,
+        "drill": settings.verify.drill_schedule,
+        "journal": f"events kept for {settings.journal.keep_days} days",
+    }
+
+
+def _rule(ageing: Ageing) -> str:
+    return f"after {ageing.after_days} days, {ageing.schedule}"
+
+
+def on_hold(entry: Entry, database: Database) -> Entry:
+    """The same entry, unless a person has ordered that the day is kept as it is."""
+    hold = database.facts.hold
+    if hold is None or isinstance(entry, Block) or entry.step not in _TAKE_AWAY:
+        return entry
+    if entry.step is Step.COMPRESS and database.facts.compressed and not database.files.database:
+        return entry  # a lost backup is made again: that takes nothing away
+    reason = f"on hold by {hold.by}: {hold.reason}; `tickward release {database.key}` ends it"
+    return Wait(entry.key, reason, None, entry.step)
+
+
+def keeps_restored(database: Database, now: datetime) -> Restored | None:
+    """The uncompressed copy that a person had restored, if it is there and still to be kept."""
+    restored = database.facts.restored
+    if restored is None or database.files.database is None or restored.keep_until is None:
+        return None
+    return restored if restored.keep_until > now else None
+
+
+def decide_restored(database: Database, settings: Settings, now: datetime) -> Entry | None:
+    """What is to be done about a restored copy beside a compressed day; None if there is none."""
+    restored, key = database.facts.restored, database.key
+    if restored is None or database.files.database is None:
+        return None
+    if keeps_restored(database, now):
+        reason = f"restored by {restored.by}: the uncompressed copy is kept for a while"
+        return Wait(key, reason, restored.keep_until, Step.COMPRESS)
+    if database.facts.compressed is None:
+        return None  # a day that was not compressed yet: its own age decides
+    reason = "the restored copy has been kept for as long as was set (restore.keep_days)"
+    action = Action(key, Step.COMPRESS, reason, restored.keep_until or now)
+    return unless_failed(database, action, settings, now)
+
+
+def with_verification(entry: Entry, database: Database, settings: Settings, now: datetime) -> Entry:
+    """Whoever waits has time to have its copies read again, on a schedule."""
+    facts, files, schedule = database.facts, database.files, settings.verify.schedule
+    if isinstance(entry, Action) or database.running or facts.expired:
+        return entry
+    if isinstance(entry, Block) and entry.step is not Step.EXPIRE:
+        return entry  # but of one that only waits for a person's word all copies are there
+    if facts.sealed is None or not facts.proofs or not files.present or schedule == NEVER:
+        return entry
+    proven = last_of(facts.proofs, now)
+    moment = (next_after(schedule, proven) if proven else None) or now
+    read = f"{proven:%Y-%m-%d}" if proven else "a day that has yet to come, by a clock that was wrong"
+    reason = f"its copies were last read on {read}; schedule {schedule}"
+    action = Action(database.key, Step.VERIFY, reason, moment, proven_at=proven)
+    verification = unless_failed(database, action, settings, now) if moment <= now else None
+    if isinstance(verification, Action):
+        return verification
+    if isinstance(entry, Block):
+        return entry
+    when = verification.until if isinstance(verification, Wait) else moment
+    is_sooner = when is not None and (entry.until is None or when < entry.until)
+    return replace(entry, verify_at=when) if is_sooner else entry
+
+
+class Trial(Struct, frozen=True):
+    """The next restore drill."""
+
+    action: Action | None
+    """One cold day, if it is due now."""
+    at: datetime | None
+    """When it is due; None if there is no cold day to try."""
+
+
+def drill(
+    databases: Iterable[Database], entries: Mapping[str, Entry], settings: Settings, now: datetime
+) -> Trial:
+    """Which cold day is restored on trial, and when. By chance, but the same one until it has been."""
+    databases = list(databases)
+    cold = [
+        database
+        for database in databases
+        if database.files.archived and database.facts.archived and not database.facts.expired
+    ]
+    if not cold:
+        return Trial(None, None)
+    drilled = [d.facts.times["drilled"] for d in databases if "drilled" in d.facts.times]
+    last = last_of(drilled, now) or last_of([min(d.facts.times["archived"] for d in cold)], now)
+    # Where only a wrong clock has told the time: since the first of them was over, which is due.
+    moment = next_after(settings.verify.drill_schedule, last or end_of(min(d.day for d in cold)))
+    if moment is None or moment > now:
+        return Trial(None, moment)
+    free = [database for database in cold if isinstance(entries[database.key], Wait) and not database.running]
+    if not free:
+        return Trial(None, None)
+    chosen = min(free, key=lambda database: _lot(f"{moment.isoformat()} {database.key}"))
+    action = Action(chosen.key, Step.DRILL, "a cold day, drawn by lot, is restored on trial", moment)
+    found = unless_failed(chosen, action, settings, now)
+    if isinstance(found, Action):
+        return Trial(found, moment)
+    return Trial(None, found.until if isinstance(found, Wait) else None)
+
+
+def _lot(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _is_of_age(database: Database, ageing: Ageing, now: datetime) -> bool:
+    return due(database.day, ageing.after_days, ageing.schedule) <= now
+
+
+def _is_ready(database: Database, settings: Settings) -> bool:
+    """Whether every step before it lies behind the day: what is stuck on its way is not deleted."""
+    before = (stage for stage in STAGES if stage.step is not Step.EXPIRE and stage.enabled(settings))
+    return all(stage.behind(database) for stage in before)
