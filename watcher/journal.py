@@ -2,7 +2,10 @@
 
 An event exists once it is in here (invariant 4). Its fact is written in the same transaction, so the two
 never disagree; sequence numbers start at 1 and have no gaps; each row carries the hash of the row before it,
-so that an edited, removed or re-ordered row shows.
+and the newest is noted apart, so that an edited, added, removed or re-ordered row shows (`watcher.audit`).
+
+Old events can be pruned. What they had come to is kept in ``anchor_facts``, and the event `Pruned`, which is
+in the chain like any other, says from where the rest is proven.
 
 The daemon's loop is the only writer. The publisher and the command line read through connections of their
 own: a `Journal` belongs to the thread that opened it.
@@ -10,37 +13,48 @@ own: a `Journal` belongs to the thread that opened it.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import apsw
 import msgspec
-from msgspec import Raw
+from msgspec import Struct
 
-from watcher.errors import TickwardError
-from watcher.events import EVENTS, Event, Record, name_of
+from watcher import journal_format as form
+from watcher.events import DAEMON_KEY, Event, Pruned, Record, name_of
+from watcher.journal_format import BEGINNING, BrokenError, Link, Row
 from watcher.state import Facts, fold
 
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE events (
-    sequence INTEGER PRIMARY KEY,
-    time TEXT NOT NULL,
-    event TEXT NOT NULL,
-    key TEXT NOT NULL,
-    data TEXT NOT NULL,
-    hash BLOB NOT NULL
-);
-CREATE INDEX events_by_key ON events (key, sequence);
-CREATE TABLE facts (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
-_VERSION = 1
+T = TypeVar("T")
+_COLUMNS = "sequence, time, event, key, data, hash"
 _BUSY_MS = 5000
+
+
+class Anchor(Struct, frozen=True):
+    """Which event was the newest at some time, noted outside of the journal: it must not change any more."""
+
+    epoch: str
+    """Of the journal, in hexadecimal."""
+    sequence: int
+    hash: str
+    """Its link of the chain, in hexadecimal: it vouches for all events before it."""
+    at: datetime
+    """When that event was recorded."""
+
+
+class Start(Struct, frozen=True):
+    """From where the events that are kept are proven."""
+
+    sequence: int
+    """The number of the `Pruned` event that says so; 0: nothing was ever pruned."""
+    link: Link
+    """What the oldest event that is kept follows."""
+    facts_sha256: str
+    """Of what the events before it had come to (`journal_format.facts_digest`)."""
 
 
 class Journal:
@@ -48,22 +62,26 @@ class Journal:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self.epoch = int(self._meta("epoch"))
+        self.epoch = self._meta("epoch", int)
         """Names this journal: sequence numbers of another epoch mean other events."""
 
     @classmethod
     def open_for_writing(cls, file: Path) -> Journal:
-        """Open the journal, made if it is not there. Raises `TickwardError` if it is damaged."""
-        connection = _connect(file, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-        with _closed_on_error(connection, file):
-            is_new = _is_empty(connection)
+        """Open the journal, made if it is not there and brought up to date if it is of an older format.
+
+        Raises `TickwardError` if it is damaged.
+        """
+        connection = form.connect(file, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, _BUSY_MS)
+        with form.closed_on_error(connection, file):
+            is_new = form.is_empty(connection)
             if not is_new:
-                _require_version(connection, file)
+                form.require_version(connection, file, 1, form.VERSION)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             if is_new:
-                _begin(connection)
-            _require_intact(connection, file)
+                form.begin(connection)
+            form.require_intact(connection, file)
+            form.migrate(connection, file)
             return cls(connection)
 
     @classmethod
@@ -73,13 +91,13 @@ class Journal:
             if not file.exists():
                 return None
         except OSError as error:
-            raise _unreadable(file, error) from error
-        connection = _connect(file, apsw.SQLITE_OPEN_READONLY)
-        with _closed_on_error(connection, file):
-            if _is_empty(connection):
+            raise form.unreadable(file, error) from error
+        connection = form.connect(file, apsw.SQLITE_OPEN_READONLY, _BUSY_MS)
+        with form.closed_on_error(connection, file):
+            if form.is_empty(connection):
                 connection.close()
                 return None
-            _require_version(connection, file)
+            form.require_version(connection, file, form.VERSION)
             return cls(connection)
 
     def record(self, entries: Iterable[tuple[str, Event]], at: datetime) -> list[Record]:
@@ -87,21 +105,41 @@ class Journal:
 
         Raises `apsw.Error` (disk full, ...): then nothing was recorded and nothing may be announced.
         """
-        records = []
+        records: list[Record] = []
         with self._connection:
-            sequence, tail = self._tail()
-            for key, event in entries:
-                sequence += 1
-                row = (sequence, at.isoformat(), name_of(event), key, msgspec.json.encode(event).decode())
-                tail = _chain(tail, row)
-                self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (*row, tail))
-                self._put_facts(key, fold(self.facts(key), event, at))
-                records.append(_record(row))
+            records += self._append(entries, at)
         return records
+
+    def prune(self, before: datetime, at: datetime, limit: int = 5000, least: int = 100) -> Record | None:
+        """Remove the oldest events with a time before ``before``, at most ``limit`` and never the newest.
+
+        What they had come to is kept, and a `Pruned` event is recorded: all or nothing. Returns that event,
+        or None if nothing was removed. Fewer than ``least`` stay for now: each pruning adds an event that is
+        to be pruned in its turn, and however often it is tried, this is never more than one in so many.
+
+        Raises `BrokenError` if what is to be removed is not what was recorded: it stays, as evidence. Raises
+        `apsw.Error` as `record` does.
+        """
+        old = self._older_than(before, limit)
+        if len(old) < least:
+            return None
+        last = old[-1]
+        with self._connection:
+            self._fold_into_anchor(old)
+            self._connection.execute("DELETE FROM events WHERE sequence <= ?", (last.sequence,))
+            digest = form.facts_digest(self.rows_of("anchor_facts"))
+            pruned = Pruned(last.sequence, last.hash.hex(), digest, before)
+            (record,) = self._append([(DAEMON_KEY, pruned)], at)
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'anchor'", (record.sequence,))
+        return record
 
     def head(self) -> int:
         """The sequence number of the newest event; 0 if there is none."""
-        return self._tail()[0]
+        return self._meta("head", int)
+
+    def head_link(self) -> Link:
+        """The newest event that was recorded, whether or not it is still there."""
+        return Link(self._meta("head", int), self._meta("head_hash", bytes))
 
     def oldest(self) -> int:
         """The sequence number of the oldest event that is kept; 0 if there is none."""
@@ -109,32 +147,77 @@ class Journal:
 
     def since(self, sequence: int, limit: int = 1000) -> list[Record]:
         """The events after a sequence number, in order, at most ``limit``."""
-        rows = self._connection.execute(
-            "SELECT sequence, time, event, key, data FROM events"
-            " WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (sequence, limit),
-        )
-        return [_record(row) for row in rows]
+        return [form.record_of(row) for row in self._rows("sequence > ?", sequence, limit=limit)]
 
     def facts(self, key: str) -> Facts:
         """What is known of a database; nothing but defaults for one that is not known."""
         data = self._connection.execute("SELECT data FROM facts WHERE key = ?", (key,)).get
-        return _decode_facts(data) if data else Facts()
+        return form.decode_facts(data) if data else Facts()
 
     def all_facts(self) -> dict[str, Facts]:
         """What is known of every database and stream."""
-        rows = self._connection.execute("SELECT key, data FROM facts")
-        return {str(key): _decode_facts(str(data)) for key, data in rows}
+        return _decoded(self.rows_of("facts"))
+
+    def anchor_facts(self) -> dict[str, Facts]:
+        """What was known of them when the oldest event that is kept had yet to happen."""
+        return _decoded(self.rows_of("anchor_facts"))
+
+    def rows_of(self, table: Literal["facts", "anchor_facts"]) -> Iterator[tuple[str, str]]:
+        """Facts as they are stored: keys, in the order of their bytes, and JSON."""
+        yield from self._connection.execute(f"SELECT key, data FROM {table} ORDER BY key")  # noqa: S608
+
+    def rows(self) -> Iterator[Row]:
+        """All events as they are stored, in order. Inside of `snapshot` they are those of one moment."""
+        return self._rows()
+
+    def row(self, sequence: int) -> Row | None:
+        """An event as it is stored; None if it is not there (any more)."""
+        return next(self._rows("sequence = ?", sequence), None)
+
+    def link(self, sequence: int) -> bytes | None:
+        """The hash of an event, also of the last one that was pruned; None if it is not there (any more)."""
+        start = self.start()
+        row = self.row(sequence)
+        return row.hash if row else start.link.hash if start.link.sequence == sequence else None
+
+    def start(self) -> Start:
+        """From where the events that are kept are proven. Raises `BrokenError` if that cannot be read."""
+        number = self._meta("anchor", int)
+        if number == 0:
+            return Start(0, BEGINNING, form.facts_digest(()))
+        try:
+            row = self.row(number)
+            if row is None:
+                raise BrokenError(f"event {number} is missing, which the rest is proven from", number)
+            pruned = msgspec.json.decode(row.data, type=Pruned)
+            return Start(number, Link(pruned.through, bytes.fromhex(pruned.hash)), pruned.facts_sha256)
+        except (ValueError, TypeError) as error:  # also what msgspec raises
+            raise BrokenError(f"event {number} does not say what the rest is proven from", number) from error
+
+    def anchor(self) -> Anchor | None:
+        """What to note outside of the journal: its newest event now; None if there is none."""
+        head = self.head_link()
+        row = self.row(head.sequence)
+        at = datetime.fromisoformat(row.time) if row else None
+        return Anchor(f"{self.epoch:x}", head.sequence, head.hash.hex(), at) if at else None
 
     def first_broken(self) -> int | None:
-        """The first sequence number whose row is not what was recorded; None if all hold."""
-        tail, expected = b"", 1
-        for *row, stored in self._connection.execute("SELECT * FROM events ORDER BY sequence"):
-            tail = _chain(tail, row)
-            if row[0] != expected or tail != stored:
-                return int(row[0])
-            expected += 1
+        """The first event that does not follow from the one before it; None if all do.
+
+        `watcher.audit` checks this and all else that can be checked.
+        """
+        try:
+            for _ in form.linked(self.rows(), self.start().link):
+                pass
+        except BrokenError as broken:
+            return broken.sequence
         return None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """As long as this lasts, everything is read as it was at one moment, whatever others record."""
+        with self._connection:
+            yield
 
     def close(self) -> None:
         self._connection.close()
@@ -145,94 +228,44 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _meta(self, name: str) -> int:
+    def _meta(self, name: str, kind: type[T]) -> T:
         value = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
-        return int(value)
+        if not isinstance(value, kind):
+            raise BrokenError(f"its note of the {name} is gone")
+        return value
 
-    def _tail(self) -> tuple[int, bytes]:
-        row = self._connection.execute(
-            "SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        return (int(row[0]), bytes(row[1])) if row else (0, b"")
+    def _rows(self, where: str = "true", *values: int, limit: int = -1) -> Iterator[Row]:
+        statement = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY sequence LIMIT {limit}"  # noqa: S608
+        return map(Row._make, self._connection.execute(statement, values))
 
-    def _put_facts(self, key: str, facts: Facts) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, msgspec.json.encode(facts).decode())
-        )
+    def _append(self, entries: Iterable[tuple[str, Event]], at: datetime) -> list[Record]:
+        records = []
+        sequence, tail = self.head_link()
+        for key, event in entries:
+            sequence += 1
+            row = (sequence, at.isoformat(), name_of(event), key, msgspec.json.encode(event).decode())
+            tail = form.chain(tail, row)
+            self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (*row, tail))
+            form.put_facts(self._connection, "facts", {key: fold(self.facts(key), event, at)})
+            records.append(form.record_of(row))
+        form.put_head(self._connection, Link(sequence, tail))
+        return records
 
+    def _older_than(self, before: datetime, limit: int) -> list[Row]:
+        """The oldest events, each proven."""
+        rows = self._rows("sequence < ?", self.head(), limit=limit)
+        proven = form.linked(rows, self.start().link)
+        return list(takewhile(lambda row: datetime.fromisoformat(row.time) < before, proven))
 
-_decode_facts = msgspec.json.Decoder(Facts).decode
-
-
-def _connect(file: Path, flags: int) -> apsw.Connection:
-    try:
-        connection = apsw.Connection(str(file), flags=flags)
-    except apsw.Error as error:
-        raise _unreadable(file, error) from error
-    connection.set_busy_timeout(_BUSY_MS)
-    return connection
-
-
-@contextmanager
-def _closed_on_error(connection: apsw.Connection, file: Path) -> Iterator[None]:
-    try:
-        yield
-    except apsw.Error as error:
-        connection.close()
-        raise _unreadable(file, error) from error
-    except TickwardError:
-        connection.close()
-        raise
-
-
-def _begin(connection: apsw.Connection) -> None:
-    with connection:
-        connection.execute(_SCHEMA)
-        epoch = secrets.randbits(62) | 1
-        connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
+    def _fold_into_anchor(self, rows: Sequence[Row]) -> None:
+        start = self.start()
+        if form.facts_digest(self.rows_of("anchor_facts")) != start.facts_sha256:
+            raise BrokenError("what pruned events had come to was edited", start.sequence or None)
+        facts = self.anchor_facts()
+        for row in rows:
+            form.fold_row(facts, row)
+        form.put_facts(self._connection, "anchor_facts", {row.key: facts[row.key] for row in rows})
 
 
-def _is_empty(connection: apsw.Connection) -> bool:
-    """Whether the file has yet to become a journal. One that somebody else made is not taken over."""
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-    return bool(connection.pragma("user_version") == 0 and tables == 0)
-
-
-def _require_version(connection: apsw.Connection, file: Path) -> None:
-    version = connection.pragma("user_version")
-    if version != _VERSION:
-        raise TickwardError(
-            f"{file} was written by another version of tickward (journal format {version}); "
-            "run the version that wrote it, or move it aside to begin a new one"
-        )
-
-
-def _require_intact(connection: apsw.Connection, file: Path) -> None:
-    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems != ["ok"]:
-        raise TickwardError(
-            f"{file} is damaged ({problems[0]}); move it aside and start again: the files of the "
-            "days are untouched, and what they prove is recorded anew"
-        )
-
-
-def _unreadable(file: Path, error: Exception) -> TickwardError:
-    return TickwardError(
-        f"the journal {file} cannot be opened ({error}); check the permissions of its directory, "
-        "or move it aside to begin a new one: the files of the days are untouched"
-    )
-
-
-def _chain(tail: bytes, row: Sequence[object]) -> bytes:
-    """The hash that binds a row, exactly as it is stored, to all before it."""
-    return hashlib.sha256(tail + msgspec.json.encode(row)).digest()
-
-
-def _record(row: Sequence[object]) -> Record:
-    sequence, time, event, key, data = row
-    assert isinstance(sequence, int)
-    if event not in EVENTS:
-        raise TickwardError(
-            f"the journal holds an event {event!r} that this version does not know; update tickward"
-        )
-    return Record(sequence, datetime.fromisoformat(str(time)), str(event), str(key), Raw(str(data).encode()))
+def _decoded(rows: Iterable[tuple[str, str]]) -> dict[str, Facts]:
+    return {str(key): form.decode_facts(str(data)) for key, data in rows}

@@ -1,4 +1,8 @@
-"""``rotation_metadata.json``: the last rotation, for people and scripts that do not subscribe."""
+"""``rotation_metadata.json``: the last rotation, for people and scripts that do not subscribe.
+
+Outside of the journal it also notes which event was the newest: a journal that was written anew as a whole
+shows (`watcher.audit`).
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,46 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from handlers.files import publish_over, temporary
 from watcher.events import Rotated
+from watcher.journal import Anchor
 
 NAME = "rotation_metadata.json"
 
 
-def write(root: Path, rotations: Mapping[str, tuple[Rotated, datetime]]) -> Path:
+class _Audited(Struct):
+    """What of the file the audit wants."""
+
+    audit: Anchor
+
+
+def write(
+    root: Path, rotations: Mapping[str, tuple[Rotated, datetime]], anchor: Anchor | None = None
+) -> Path:
     """Replace the file as a whole: a reader sees the old one or the new one, never half of one.
 
     The top level describes the first stream, as scripts for a single stream expect it; ``streams`` has them
-    all. Raises `OSError` if it cannot be written.
+    all; ``audit`` is the anchor, if there is one. Raises `OSError` if it cannot be written.
     """
     described = {name: _describe(rotated, at) for name, (rotated, at) in rotations.items()}
     first = next(iter(described.values()), {})
-    content = {**first, "streams": described}
+    audit = {"audit": anchor} if anchor is not None else {}
+    content = {**first, "streams": described, **audit}
     file = root / NAME
     with temporary(file) as fresh:
         fresh.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
         publish_over(fresh, file)
     return file
+
+
+def read_anchor(root: Path) -> Anchor | None:
+    """The anchor that was noted last; None if there is no file, none in it, or it cannot be read."""
+    try:
+        return msgspec.json.decode((root / NAME).read_bytes(), type=_Audited).audit
+    except (OSError, ValueError):  # also what msgspec raises
+        return None
 
 
 def _describe(rotated: Rotated, at: datetime) -> dict[str, Any]:

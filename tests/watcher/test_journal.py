@@ -20,9 +20,23 @@ from hypothesis import strategies as st
 from handlers.contract import BackedUp, Compressed, Created, Sealed, Step
 from tests.watcher.builders import RAW, backed_up, compressed, sealed
 from tests.watcher.processes import Child
+from watcher.audit import check
 from watcher.errors import EXIT_STEP_FAILED, TickwardError
-from watcher.events import EVENTS, Closed, Event, Failed, Opened, Reopened, Rotated, Stopped
-from watcher.journal import Journal, _begin, _chain
+from watcher.events import (
+    EVENTS,
+    Closed,
+    Configured,
+    Event,
+    Failed,
+    Opened,
+    Pruned,
+    Reopened,
+    Rotated,
+    Stopped,
+    name_of,
+)
+from watcher.journal import Anchor, Journal
+from watcher.journal_format import BEGINNING, BrokenError, begin, chain
 from watcher.state import Facts, fold
 
 AT = datetime(2026, 1, 21, 0, 0, 1, 234567, tzinfo=UTC)
@@ -291,7 +305,7 @@ def test_the_facts_are_the_fold_of_the_events_from_the_start(
     batches: list[list[tuple[str, Event]]], at: datetime
 ) -> None:
     connection = apsw.Connection(":memory:")
-    _begin(connection)
+    begin(connection)
     journal = Journal(connection)
     for batch in batches:
         journal.record(batch, at)
@@ -323,10 +337,10 @@ class TestTampering:
         assert journal.first_broken() == (11 if "INSERT" in statement else 5)
 
     @pytest.mark.parametrize("number", [1, 5, 9])
-    def test_a_removed_row_shows_at_the_next(self, journal: Journal, file: Path, number: int) -> None:
+    def test_a_removed_row_shows(self, journal: Journal, file: Path, number: int) -> None:
         fill(journal, 10)
         change(file, "DELETE FROM events WHERE sequence = ?", values=(number,))
-        assert journal.first_broken() == number + 1
+        assert journal.first_broken() == number
 
     def test_closing_the_gap_does_not_hide_a_removed_row(self, journal: Journal, file: Path) -> None:
         fill(journal, 10)
@@ -361,12 +375,262 @@ class TestTampering:
         (tail,) = connection.execute("SELECT hash FROM events WHERE sequence = 2").fetchone()
         columns = "SELECT sequence, time, event, key, data FROM events LIMIT 1 OFFSET 2"
         row = connection.execute(columns).fetchone()
-        connection.execute("UPDATE events SET hash = ? WHERE sequence = 5", (_chain(tail, row),))
+        connection.execute("UPDATE events SET hash = ? WHERE sequence = 5", (chain(tail, row),))
         connection.close()
-        assert journal.first_broken() == 5
+        assert journal.first_broken() == 3  # which is missing
 
     def test_an_empty_journal_is_whole(self, journal: Journal) -> None:
         assert journal.first_broken() is None
+
+
+class TestTheHead:
+    def test_is_noted_with_every_batch(self, journal: Journal) -> None:
+        assert journal.head_link() == BEGINNING
+        for _ in range(3):
+            fill(journal, 3)
+            assert journal.head_link() == (journal.head(), journal.link(journal.head()))
+
+    def test_is_not_forgotten_with_the_newest_rows(self, journal: Journal, file: Path) -> None:
+        fill(journal, 3)
+        change(file, "DELETE FROM events WHERE sequence = 3")
+        assert journal.head() == 3
+        fill(journal, 1)
+        assert [record.sequence for record in journal.since(0)] == [1, 2, 4], "no number is given twice"
+        assert journal.first_broken() == 3
+
+    def test_can_be_noted_elsewhere(self, journal: Journal) -> None:
+        assert journal.anchor() is None
+        fill(journal, 3)
+        (anchor, link) = journal.anchor(), journal.link(3)
+        assert link is not None
+        assert anchor == Anchor(f"{journal.epoch:x}", 3, link.hex(), AT + timedelta(seconds=2))
+        assert journal.link(4) is None
+
+    def test_that_is_gone_is_said_with_what_to_do(self, journal: Journal, file: Path) -> None:
+        change(file, "DELETE FROM meta WHERE name = 'head'")
+        with pytest.raises(BrokenError, match="note of the head is gone; `tickward audit verify` says"):
+            journal.record([opened()], AT)
+
+
+class TestPruning:
+    """`fill` records an event a second: number n at AT + n - 1."""
+
+    def prune(self, journal: Journal, seconds: float, limit: int = 5000) -> Pruned | None:
+        at = AT + timedelta(days=1)
+        head = journal.head()
+        record = journal.prune(AT + timedelta(seconds=seconds), at, limit, least=1)
+        if record is None:
+            assert journal.head() == head
+            return None
+        assert (record.sequence, record.time, record.key) == (head + 1, at, "-")
+        assert record == journal.since(head)[0]
+        assert check(journal, journal.anchor()) is None
+        pruned = record.decode()
+        assert isinstance(pruned, Pruned)
+        return pruned
+
+    @pytest.mark.parametrize(
+        ("seconds", "limit", "through"),
+        [
+            (0, 5000, None),
+            (0.5, 5000, 1),
+            (4, 5000, 4),
+            (4.001, 5000, 5),
+            (8, 3, 3),
+            (8, 1, 1),
+            (9, 5000, 9),
+            (10, 5000, 9),  # never the newest
+            (1e6, 5000, 9),
+        ],
+    )
+    def test_takes_the_oldest(
+        self, journal: Journal, seconds: float, limit: int, through: int | None
+    ) -> None:
+        fill(journal, 10)
+        links = {number: journal.link(number) for number in range(1, 11)}
+        pruned = self.prune(journal, seconds, limit)
+        assert (pruned.through if pruned else None) == through
+        assert journal.oldest() == (through or 0) + 1
+        if pruned:
+            last = links[pruned.through]
+            assert last is not None
+            assert (pruned.hash, pruned.before) == (last.hex(), AT + timedelta(seconds=seconds))
+            assert [journal.link(n) for n in range(pruned.through, 11)] == [
+                links[n] for n in range(pruned.through, 11)
+            ]
+            assert pruned.through == 1 or journal.link(pruned.through - 1) is None
+
+    def test_takes_nothing_from_an_empty_journal(self, journal: Journal) -> None:
+        assert self.prune(journal, 10) is None
+
+    def test_stops_at_the_first_event_that_is_not_older(self, journal: Journal) -> None:
+        for seconds in (0, 1, 9, 2, 3):  # the clock was wrong for a while
+            journal.record([opened()], AT + timedelta(seconds=seconds))
+        pruned = self.prune(journal, 5)
+        assert pruned is not None
+        assert pruned.through == 2
+
+    def test_keeps_the_facts(self, journal: Journal) -> None:
+        journal.record([("-", Configured({"compress": "never"})), (KEY, sealed()), opened()], AT)
+        fill(journal, 5)
+        facts = journal.all_facts()
+        at = AT + timedelta(days=1)
+        assert self.prune(journal, 3)
+        assert journal.all_facts() == {**facts, "-": fold(facts["-"], journal.since(8)[0].decode(), at)}
+        assert journal.anchor_facts()["-"].configured == Configured({"compress": "never"})
+        assert journal.anchor_facts()[KEY].sealed == sealed()
+
+    def test_in_portions_is_pruning_at_once(self, journal: Journal, tmp_path: Path) -> None:
+        fill(journal, 20)
+        with Journal.open_for_writing(tmp_path / "other.db") as other:
+            fill(other, 20)
+            assert self.prune(other, 12)
+            while self.prune(journal, 12, limit=5):
+                pass
+            assert list(journal.rows_of("anchor_facts")) == list(other.rows_of("anchor_facts"))
+            assert journal.oldest() == other.oldest() == 13
+
+    @pytest.mark.parametrize(("count", "through"), [(99, None), (100, None), (101, 100), (150, 149)])
+    def test_waits_until_it_is_worth_an_event(
+        self, journal: Journal, count: int, through: int | None
+    ) -> None:
+        fill(journal, count)
+        pruned = journal.prune(AT + timedelta(days=9), AT)
+        assert (journal.oldest() - 1 or None) == through
+        assert (pruned is None) == (through is None)
+
+    def test_does_not_go_on_for_ever(self, journal: Journal) -> None:
+        fill(journal, 120)
+        tries = [journal.prune(AT + timedelta(days=9), AT) for _ in range(50)]
+        assert [number for number, pruned in enumerate(tries) if pruned] == [0]
+
+    def test_takes_earlier_prunings_along(self, journal: Journal) -> None:
+        for _ in range(5):
+            fill(journal, 10)
+            assert journal.prune(AT + timedelta(days=9), AT, least=1)
+        assert [record.event for record in journal.since(0)] == ["stopped", "pruned"]
+        assert check(journal, None) is None
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE events SET data = data || ' ' WHERE sequence = 15",
+            "UPDATE events SET time = 'never' WHERE sequence = 15",
+            "DELETE FROM events WHERE sequence = 15",
+            "DELETE FROM events WHERE sequence = 11",
+            "UPDATE anchor_facts SET data = '{}' WHERE key = 'ticks/2026-01-20'",
+        ],
+    )
+    def test_removes_no_evidence(self, journal: Journal, file: Path, statement: str) -> None:
+        fill(journal, 10)
+        assert self.prune(journal, 20)
+        fill(journal, 10)
+        change(file, statement)
+        before = list(journal.rows()), journal.all_facts(), list(journal.rows_of("anchor_facts"))
+        with pytest.raises(BrokenError, match="`tickward audit verify` says what to do next"):
+            journal.prune(AT + timedelta(days=9), AT, least=1)
+        assert before == (list(journal.rows()), journal.all_facts(), list(journal.rows_of("anchor_facts")))
+
+    def test_is_undone_if_it_cannot_be_done(self, journal: Journal) -> None:
+        fill(journal, 10)
+        before = list(journal.rows()), journal.all_facts(), list(journal.rows_of("anchor_facts"))
+        journal._connection.execute(
+            "CREATE TEMP TRIGGER full_disk BEFORE INSERT ON main.events"
+            " BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        with pytest.raises(apsw.ConstraintError, match="full"):
+            self.prune(journal, 5)
+        journal._connection.execute("DROP TRIGGER full_disk")
+        assert before == (list(journal.rows()), journal.all_facts(), list(journal.rows_of("anchor_facts")))
+        assert self.prune(journal, 5)
+
+
+FORMAT_1 = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY,
+    time TEXT NOT NULL,
+    event TEXT NOT NULL,
+    key TEXT NOT NULL,
+    data TEXT NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE INDEX events_by_key ON events (key, sequence);
+CREATE TABLE facts (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('epoch', 4711);
+PRAGMA user_version = 1;
+"""
+
+
+class TestAnOlderFormat:
+    HISTORY = (Opened("/r/x.db"), Closed("/r/x.db", RAW, 0), sealed(), Reopened("/r/x.db", "late"))
+
+    @pytest.fixture
+    def old(self, file: Path) -> Path:
+        connection = apsw.Connection(str(file))
+        connection.execute(FORMAT_1)
+        tail = b""
+        for number, event in enumerate(self.HISTORY, 1):
+            row = (number, AT.isoformat(), name_of(event), KEY, msgspec.json.encode(event).decode())
+            tail = chain(tail, row)
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (*row, tail))
+        # As it was folded then: nothing was known of superseded contents.
+        facts = msgspec.json.encode(Facts(previous=sealed())).decode()
+        connection.execute("INSERT INTO facts VALUES (?, ?), ('ticks/1999-01-01', '{}')", (KEY, facts))
+        connection.close()
+        return file
+
+    def test_is_brought_up_to_date(self, old: Path) -> None:
+        with Journal.open_for_writing(old) as journal:
+            assert (journal.epoch, journal.head(), journal.oldest()) == (4711, 4, 1)
+            assert [record.decode() for record in journal.since(0)] == list(self.HISTORY)
+            assert journal.all_facts() == facts_of(journal)
+            assert journal.facts(KEY).superseded == (sealed().sha256,)
+            assert check(journal, None) is None
+            journal.record([opened()], AT)
+            assert check(journal, None) is None
+        with Journal.open_for_writing(old) as journal:
+            assert (journal.head(), check(journal, journal.anchor())) == (5, None)
+
+    def test_an_empty_one(self, file: Path) -> None:
+        change(file, FORMAT_1)
+        with Journal.open_for_writing(file) as journal:
+            assert (journal.epoch, journal.head(), check(journal, None)) == (4711, 0, None)
+            fill(journal, 2)
+            assert check(journal, None) is None
+
+    def test_is_not_read_before_that(self, old: Path) -> None:
+        before = old.read_bytes()
+        with pytest.raises(TickwardError, match="of an older version of tickward; start the daemon"):
+            Journal.open_for_reading(old)
+        assert old.read_bytes() == before
+
+    def test_that_was_tampered_with_shows_it_afterwards_as_well(self, old: Path) -> None:
+        change(old, "UPDATE events SET key = 'ticks/1999-01-01' WHERE sequence = 2")
+        with Journal.open_for_writing(old) as journal:
+            assert journal.first_broken() == 2
+
+    @pytest.mark.parametrize(
+        ("statement", "match"),
+        [
+            ("UPDATE events SET data = '{}' WHERE sequence = 3", "damaged .after event 2: .*aside"),
+            ("UPDATE events SET time = 'never' WHERE sequence = 3", "damaged .after event 2: .*aside"),
+            ("UPDATE events SET event = 'teleported' WHERE sequence = 3", "'teleported'.*update tickward"),
+        ],
+    )
+    def test_that_cannot_be_read_is_left_as_it_is(self, old: Path, statement: str, match: str) -> None:
+        change(old, statement)
+        with pytest.raises(TickwardError, match=match):
+            Journal.open_for_writing(old)
+        connection = apsw.Connection(str(old))
+        assert connection.pragma("user_version") == 1
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
+        assert sorted(tables) == ["events", "facts", "meta"]
+        (facts,) = connection.execute("SELECT data FROM facts WHERE key = ?", (KEY,)).fetchone()
+        assert msgspec.json.decode(facts, type=Facts) == Facts(previous=sealed())
+        connection.close()
 
 
 @contextmanager
@@ -403,9 +667,9 @@ class TestWhatCannotBeOpened:
         assert file.read_bytes() == content
 
     def test_a_file_of_another_version(self, open_: Open, file: Path) -> None:
-        change(file, "CREATE TABLE events (x)", "PRAGMA user_version = 2")
+        change(file, "CREATE TABLE events (x)", "PRAGMA user_version = 3")
         content = file.read_bytes()
-        assert "journal format 2" in self.refused(open_, file)
+        assert "journal format 3" in self.refused(open_, file)
         assert file.read_bytes() == content
 
     def test_somebody_else_s_database(self, open_: Open, file: Path) -> None:

@@ -7,10 +7,15 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from watcher import metadata
 from watcher.events import Rotated
+from watcher.journal import Anchor
 
 AT = datetime(2026, 1, 21, 0, 0, 0, 123456, tzinfo=UTC)
+
+ANCHOR = Anchor("1a2b", 42, "ab" * 32, AT)
 
 
 def rotated(stream: str = "ticks", current: str = "2026-01-21") -> tuple[Rotated, datetime]:
@@ -65,3 +70,37 @@ def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
         reader.join()
     assert seen <= {"2026-01-21", *days}
     assert [path.name for path in tmp_path.iterdir()] == [metadata.NAME], "nothing else stays behind"
+
+
+class TestTheAnchor:
+    def test_is_noted_beside_the_rotations(self, tmp_path: Path) -> None:
+        before = json.loads(metadata.write(tmp_path, {"ticks": rotated()}).read_text())
+        content = json.loads(metadata.write(tmp_path, {"ticks": rotated()}, ANCHOR).read_text())
+        audit = {"epoch": "1a2b", "sequence": 42, "hash": "ab" * 32, "at": "2026-01-21T00:00:00.123456Z"}
+        assert content == {**before, "audit": audit}
+
+    def test_is_read_back(self, tmp_path: Path) -> None:
+        metadata.write(tmp_path, {"ticks": rotated()}, ANCHOR)
+        assert metadata.read_anchor(tmp_path) == ANCHOR
+
+    def test_is_none_without_a_file_or_in_one_of_an_older_version(self, tmp_path: Path) -> None:
+        assert metadata.read_anchor(tmp_path) is None
+        metadata.write(tmp_path, {"ticks": rotated()})
+        assert metadata.read_anchor(tmp_path) is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *(b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"audit": null}', b'{"audit": {}}'),
+            b'{"audit": {"epoch": "1", "sequence": "2", "hash": "ab", "at": "2026-01-21T00:00:00Z"}}',
+            b'{"audit": {"epoch": "1", "sequence": 2, "hash": "ab", "at": "yesterday"}}',
+            b'{"audit": {"epoch": "\xff", "sequence": 2, "hash": "ab", "at": "2026-01-21T00:00:00Z"}}',
+        ],
+    )
+    def test_is_none_in_a_damaged_file(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / metadata.NAME).write_bytes(content)
+        assert metadata.read_anchor(tmp_path) is None
+
+    def test_is_none_where_it_cannot_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / metadata.NAME).mkdir()
+        assert metadata.read_anchor(tmp_path) is None
