@@ -6,16 +6,13 @@ The daemon (`run`), the single pass (`once`) and the end-to-end tests all begin 
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import apsw
 from loguru import logger
@@ -25,20 +22,24 @@ from handlers.files import sweep_temporaries
 from handlers.holders import held_for_writing
 from handlers.table import run as run_job
 from watcher import logs, metadata
-from watcher.clock import Clock, ScaledClock, SystemClock
-from watcher.config import ClockSettings, Settings
+from watcher.clock import Clock
+from watcher.control import Control
+from watcher.desk import Ticket
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
 from watcher.events import DAEMON_KEY, Event, Record, Rotated, Started, Stopped
 from watcher.filesystem import FileSystem, Hints
-from watcher.inventory import SENTINEL_NAME, Inventory
-from watcher.journal import Journal
+from watcher.inventory import Inventory
+from watcher.journal import Anchor, Journal
 from watcher.lock import Lock
 from watcher.loop import Loop
-from watcher.paths import TOPS, journal_file, resolved
+from watcher.paths import journal_file
 from watcher.plan import Block, Plan, at_midnight, next_midnight
 from watcher.pool import Pool, process_executor
+from watcher.premises import clock_of, keep_sentinels, prepare_directories
 from watcher.publisher import Publisher
-from watcher.state import Facts
+from watcher.requests import Reply, Request
+from watcher.settings import TOPS, Settings
+from watcher.signals import handled
 from watcher.version import installed
 from watcher.wakeup import Wakeup
 
@@ -46,44 +47,10 @@ _AFTER_ERROR_SECONDS = 5.0
 _SHARE_OF_REST = 5.0
 """After a step that took so long, a pause of so many times that: a fifth of a core at the very most."""
 _LONGEST_PAUSE_SECONDS = 0.5
+_PROGRESS_SECONDS = 0.2
+"""How often those who wait for an order are told how far it is."""
 _FIXED_SECTIONS = ("data", "watch", "events", "log", "clock")
 """What a running daemon cannot change: its roots, sockets and files are open."""
-
-
-def clock_of(settings: ClockSettings) -> Clock:
-    """The machine's clock, or a scaled one for demonstrations."""
-    if settings.scale == 1.0 and not settings.start:
-        return SystemClock()
-    try:
-        start = datetime.fromisoformat(settings.start)
-    except ValueError:
-        raise ConfigError(f"clock.start: {settings.start!r} is not an ISO 8601 time") from None
-    return ScaledClock(start.replace(tzinfo=start.tzinfo or UTC), settings.origin, settings.scale)
-
-
-def prepare_directories(settings: Settings) -> Settings:
-    """Make the directories, check that they can be written to, resolve symbolic links in their paths.
-
-    Raises `ConfigError` that names the key and what to do.
-    """
-    root = Path(settings.data.root)
-    if not root.exists() and not settings.data.create_root:
-        raise ConfigError(
-            f"data.root: {root} does not exist; mount or make it, or set data.create_root = true"
-        )
-    for key in TOPS:
-        path = Path(getattr(settings.data, key))
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
-            ) from None
-        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-            raise ConfigError(
-                f"data.{key}: no permission to write in {path}; give it to this user, or name another"
-            )
-    return resolved(settings)
 
 
 @contextmanager
@@ -95,12 +62,6 @@ def _journal_errors() -> Iterator[None]:
         raise TickwardError(
             f"the journal cannot be written ({error}); free space on its disk, or check its permissions"
         ) from error
-
-
-def _keep_sentinel(settings: Settings, known: Mapping[str, Facts]) -> None:
-    """Mark the backup directory as what it is, unless backups that are known of should be there."""
-    if not any(facts.backed_up for facts in known.values()):
-        (Path(settings.data.backup) / SENTINEL_NAME).touch()
 
 
 class App:
@@ -154,6 +115,21 @@ class App:
             blocked = any(isinstance(entry, Block) and entry.failed for entry in entries)
         return EXIT_STEP_FAILED if loop.failures or blocked or self._stop_reason else EXIT_DONE
 
+    def carry_out(self, request: Request, tell: Callable[[Reply], None]) -> None:
+        """Do what a person asks for, and nothing else, with nobody beside; end with the last answer."""
+        with _journal_errors(), self._started(daemon=False) as (loop, _):
+            loop.by_order_only = True
+            loop.desk.put(Ticket(request, tell))
+            hints = Hints(frozenset(), rescan=True)
+            while not self._stop_reason:
+                now = self._clock.now()
+                loop.step(now, hints)
+                hints = Hints(frozenset(), rescan=False)
+                if not loop.desk.busy():
+                    break
+                loop.tell_progress()
+                self._wakeup.wait(_PROGRESS_SECONDS)
+
     def stop(self, reason: str) -> None:
         """Ask `run` to end. Safe from any thread and from signal handlers."""
         self._stop_reason = self._stop_reason or reason
@@ -164,26 +140,35 @@ class App:
         settings = self._settings
         with ExitStack() as stack:
             stack.callback(self._wakeup.close)
-            stack.enter_context(self._signals())
+            stack.enter_context(handled(self.stop, self._ask_reload))
             lock = Lock(Path(settings.data.state))
             lock.acquire()
             stack.callback(lock.release)
-            for top in (settings.data.root, settings.data.backup):
+            for top in (getattr(settings.data, key) for key in TOPS):
                 for path in sweep_temporaries(Path(top)):
                     logger.info("removed {}, left behind by an interrupted step", path)
             journal = stack.enter_context(Journal.open_for_writing(journal_file(settings.data)))
             known = journal.all_facts()
-            _keep_sentinel(settings, known)
+            keep_sentinels(settings, known)
             publisher = Publisher(settings.events, journal_file(settings.data))
             publisher.start()
             stack.callback(publisher.stop)
             pool = self._pool()
             loop = self._loop(journal, pool, publisher)
             loop.recover(known)
+            control = Control(Path(settings.data.state), partial(self._put, loop))
+            stack.callback(control.stop)  # after the end of the work: its callers are told of that
             stack.callback(self._finish, loop, pool)
             files = stack.enter_context(self._watching()) if daemon else None
             self._say_started(loop)
+            if daemon:
+                control.start()
+                stack.callback(control.close)
             yield loop, files
+
+    def _put(self, loop: Loop, ticket: Ticket) -> None:
+        loop.desk.put(ticket)
+        self._wakeup()
 
     def _pool(self) -> Pool:
         workers = self._settings.workers
@@ -223,14 +208,18 @@ class App:
 
     def _say_started(self, loop: Loop) -> None:
         started = Started(installed(), os.getpid(), self._settings.data.root, apsw.sqlite_lib_version())
-        loop.record([(DAEMON_KEY, started)], self._clock.now())
+        now = self._clock.now()
+        loop.record([(DAEMON_KEY, started)], now)
+        loop.record_policy(now)
 
     def _finish(self, loop: Loop, pool: Pool) -> None:
         if not pool.stop(self._settings.workers.stop_seconds):
             logger.warning("jobs did not end in time and were ended; the next start does them again")
         now = self._clock.now()
         loop.take_outcomes(now)
+        loop.desk.close()
         loop.record([(DAEMON_KEY, Stopped(self._stop_reason or "done"))], now)
+        loop.note_outside()
 
     def _guarded_step(self, loop: Loop, files: FileSystem | None) -> None:
         """One round and the sleep after it. Whatever goes wrong in it is logged, and tried again."""
@@ -255,6 +244,9 @@ class App:
         if may_check and files.needs_check and (said := files.check()):
             logger.warning(said)
         self._pause(_SHARE_OF_REST * (time.monotonic() - began))
+        if loop.desk.busy():
+            loop.tell_progress()
+            seconds = min(seconds, _PROGRESS_SECONDS)
         self._wakeup.wait(min(seconds, files.next_check_seconds) if may_check else seconds)
         loop.rest()
 
@@ -284,40 +276,15 @@ class App:
             _AFTER_ERROR_SECONDS,
         )
 
-    def _write_metadata(self, rotated: Mapping[str, tuple[Rotated, datetime]]) -> None:
+    def _write_metadata(self, rotated: Mapping[str, tuple[Rotated, datetime]], anchor: Anchor | None) -> None:
         try:
-            metadata.write(Path(self._settings.data.root), rotated)
+            metadata.write(Path(self._settings.data.root), rotated, anchor)
         except OSError as error:
             logger.error("{} cannot be written: {}", metadata.NAME, error)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Signal handlers only set flags; the loop acts on them."""
-
-        def on_stop(number: int, _: FrameType | None) -> None:
-            for other in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(other, signal.SIG_IGN)  # once is enough; a storm of them changes nothing
-            self.stop(signal.Signals(number).name)
-
-        def on_reload(*_: object) -> None:
-            self._reload_wanted = True
-            self._wakeup()
-
-        wanted: dict[int, Callable[[int, FrameType | None], None]] = {
-            signal.SIGTERM: on_stop,
-            signal.SIGINT: on_stop,
-        }
-        if sys.platform != "win32":
-            wanted[signal.SIGHUP] = on_reload
-        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                # Told to stop, the process is about to end: a second signal must not make that a failure.
-                stopping = signal.getsignal(number) is signal.SIG_IGN
-                if not (stopping and handler in (signal.SIG_DFL, signal.default_int_handler)):
-                    signal.signal(number, handler)
+    def _ask_reload(self) -> None:
+        self._reload_wanted = True
+        self._wakeup()
 
     def _reload_if_wanted(self, loop: Loop) -> None:
         if not self._reload_wanted:

@@ -7,21 +7,23 @@ missed. Nothing here opens a database, but for the lease probe, and nothing here
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from handlers.contract import Paths, Signature
-from watcher.config import Data, Settings
 from watcher.pattern import Pattern
 from watcher.plan import settled_at
+from watcher.settings import Data, Settings
 from watcher.state import Database, Facts, Files
 
-SENTINEL_NAME = ".tickward-backup"
-"""Lies in the backup directory, and tells it from a mount point on which nothing is mounted."""
+BACKUP_SENTINEL, ARCHIVE_SENTINEL = ".tickward-backup", ".tickward-archive"
+"""Lie in those directories, and tell them from a mount point on which nothing is mounted."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SIDECARS = ("-wal", "-shm", "-journal")
 
@@ -30,7 +32,7 @@ class Inventory:
     """The databases of all streams, as they were when last looked at.
 
     Args:
-        data: where they are; `root` and `backup` are absolute and free of symbolic links.
+        data: where they are; `root`, `backup` and `archive` are absolute and free of symbolic links.
         probe: tells whether somebody has a database open for writing.
     """
 
@@ -69,7 +71,7 @@ class Inventory:
     def scan(self) -> None:
         """Walk the root and the backups; look anew at every day, and probe those not sealed."""
         found = set(self._databases)
-        for top in (self._data.root, self._data.backup):
+        for top in _tops(self._data):
             for path in _walk(Path(top)):
                 if key := self.key_of(path):
                     found.add(key)
@@ -169,21 +171,23 @@ class Inventory:
 
     def backup_doubt(self) -> str:
         """Why the backup directory is not to be written to; empty if it is what it was."""
-        sentinel = Path(self._data.backup, SENTINEL_NAME)
-        try:
-            sentinel.lstat()
-        except FileNotFoundError:
-            return (
-                f"{sentinel} is missing: is the backup disk mounted? "
-                f"If this is a new, empty one: touch {sentinel}"
-            )
-        except OSError as error:
-            return f"the backup directory cannot be read ({error}): mend its disk or its permissions"
-        return ""
+        return _doubt("backup", Path(self._data.backup, BACKUP_SENTINEL))
+
+    def archive_doubt(self) -> str:
+        """The same of the archive, where what does not show must not be taken for gone."""
+        return _doubt("archive", Path(self._data.archive, ARCHIVE_SENTINEL))
+
+    def free_bytes(self) -> dict[str, int]:
+        """Free space, by the directory of ``[data]`` that it is for; nothing of one that is not there."""
+        found = {}
+        for name in ("root", "backup", "archive"):
+            with suppress(OSError):
+                found[name] = shutil.disk_usage(getattr(self._data, name)).free
+        return found
 
     def key_of(self, path: str) -> str | None:
         """The key of the database that a path is an artefact of; None if it is not ours."""
-        for top in (self._data.root, self._data.backup):
+        for top in _tops(self._data):
             if path.startswith(top + "/"):
                 return self._key_below(_database_name(path[len(top) + 1 :]))
         return None
@@ -193,6 +197,19 @@ class Inventory:
             if (day := pattern.day_of(path)) is not None:
                 return f"{stream}/{day}"
         return None
+
+
+def _doubt(what: str, sentinel: Path) -> str:
+    try:
+        sentinel.lstat()
+    except FileNotFoundError:
+        return (
+            f"{sentinel} is missing: is the {what} disk mounted? "
+            f"If this is a new, empty one: touch {sentinel}"
+        )
+    except OSError as error:
+        return f"the {what} directory cannot be read ({error}): mend its disk or its permissions"
+    return ""
 
 
 def _database_name(path: str) -> str:
@@ -205,9 +222,14 @@ def _database_name(path: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
+def _tops(data: Data) -> tuple[str, ...]:
+    """Where artefacts of days are: in the same tree below each."""
+    return data.root, data.backup, data.archive
+
+
 def _paths(data: Data, below: str) -> Paths:
     database, backup = f"{data.root}/{below}", f"{data.backup}/{below}"
-    return Paths(database, f"{database}.zst", backup, f"{backup}.zst")
+    return Paths(database, f"{database}.zst", backup, f"{backup}.zst", f"{data.archive}/{below}.zst")
 
 
 def _probe_again_at(database: Database, settings: Settings) -> datetime:
@@ -241,6 +263,7 @@ def _look(paths: Paths, data: Data) -> Files:
         compressed=_signature(paths.compressed),
         backup=_signature(paths.backup),
         backup_compressed=_signature(paths.backup_compressed),
+        archived=_signature(paths.archived),
         retired=_signature(f"{directory}/.{name}.retired") is not None,
         beside=tuple(path for path in _others(paths, orphans=wal is None) if _signature(path)),
         anomaly=anomaly,

@@ -15,9 +15,9 @@ import msgspec
 from loguru import logger
 
 from watcher import wording
-from watcher.config import Log
 from watcher.errors import ConfigError
 from watcher.events import DAEMON_KEY, Event, Record
+from watcher.settings import Log
 
 if TYPE_CHECKING:
     from loguru import Record as LogRecord
@@ -41,20 +41,40 @@ KEYS = (
 _LEVELS = {
     "failed": "ERROR",
     "corrupt": "CRITICAL",
+    "lost": "CRITICAL",
     "conflict": "ERROR",
     "deferred": "WARNING",
     "reopened": "WARNING",
+    "repaired": "WARNING",
+    "expired": "WARNING",  # what is gone for good is seen also where only warnings are kept
+    "health": "DEBUG",
 }
-_STEPS = {"created": "create", "sealed": "seal", "backed_up": "backup", "compressed": "compress"}
+_STEPS = {
+    "created": "create",
+    "sealed": "seal",
+    "backed_up": "backup",
+    "compressed": "compress",
+    "archived": "archive",
+    "expired": "expire",
+    "restored": "restore",
+    "merged": "merge",
+    "verified": "verify",
+    "repaired": "verify",
+    "lost": "verify",
+    "drilled": "drill",
+}
 
 
-def set_up(settings: Log, debug: bool = False) -> None:
-    """Send the logs where the configuration says. Raises `ConfigError` if the file cannot be opened."""
+def set_up(settings: Log, debug: bool = False, *, quiet: bool = False) -> None:
+    """Send the logs where the configuration says. Raises `ConfigError` if the file cannot be opened.
+
+    ``quiet``: on stderr warnings only, beside a command that says by itself what it does.
+    """
     logger.remove()
     level = "DEBUG" if debug else settings.level
     logger.add(
         sys.stderr,
-        level=level,
+        level="WARNING" if quiet and not debug else level,
         format=_for_people,
         colorize=sys.stderr.isatty(),
         backtrace=False,

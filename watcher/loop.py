@@ -9,29 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 
+from loguru import logger
 from msgspec.structs import replace
 
-from handlers.contract import Done, Failure, Job, Options, Outcome, Step, Trouble
+from handlers.contract import Done, Lost, Outcome, Step
 from watcher.clock import Clock
-from watcher.config import Settings
-from watcher.events import (
-    Conflict,
-    Corrupt,
-    Deferred,
-    Event,
-    Failed,
-    Record,
-    Reopened,
-    Rotated,
-)
+from watcher.desk import Desk, Ticket
+from watcher.events import DAEMON_KEY, Configured, Event, Record, Rotated
 from watcher.filesystem import Hints
+from watcher.health import health, health_due
+from watcher.holds import judge
 from watcher.inventory import Inventory
-from watcher.journal import Journal
+from watcher.journal import Anchor, Journal
+from watcher.journal_format import BrokenError
 from watcher.notices import rotations
+from watcher.outcomes import event_of, is_failure, job_of
 from watcher.plan import (
     MIDNIGHT_MARGIN,
     Action,
     Doubts,
+    Order,
     Plan,
     Wait,
     at_midnight,
@@ -39,7 +36,11 @@ from watcher.plan import (
     plan,
     wanted,
 )
+from watcher.plan.retention import policy_in_words
 from watcher.pool import Pool
+from watcher.requests import Finished
+from watcher.schedule import next_after
+from watcher.settings import Settings
 from watcher.state import Facts, fold
 
 _MAX_ROUNDS = 5
@@ -53,6 +54,9 @@ _DOUBT = timedelta(minutes=10)
 Announce = Callable[[Record, Event, float | None], None]
 """Called with each recorded event, and how many seconds the step took that led to it."""
 
+WriteMetadata = Callable[[Mapping[str, tuple[Rotated, datetime]], Anchor | None], None]
+"""Called with the last rotation of each stream, and the journal's newest event."""
+
 
 class Loop:
     """Drives everything. Its methods belong to one thread."""
@@ -65,9 +69,12 @@ class Loop:
         journal: Journal,
         pool: Pool,
         announce: Announce,
-        write_metadata: Callable[[Mapping[str, tuple[Rotated, datetime]]], None],
+        write_metadata: WriteMetadata,
     ) -> None:
         self.settings = settings
+        self.desk = Desk()
+        self.by_order_only = False
+        """Do what people ask for, and leave what is due to whoever looks after it."""
         self.last_plan: Plan | None = None
         self.failures = 0
         """Jobs that failed since the start, for the exit code of `once`."""
@@ -82,6 +89,9 @@ class Loop:
         self._scan_at: datetime | None = None
         self._last_seen: tuple[datetime, float] | None = None
         self._clock_doubted_until: datetime | None = None
+        self._pruned_on: date | None = None
+        self._broken = False
+        """Whether it has been said that the journal is not what was recorded."""
 
     def recover(self, facts: Mapping[str, Facts]) -> None:
         """Take over what the journal knows. Called once, before the first step."""
@@ -90,7 +100,7 @@ class Loop:
         fresh = {key: replace(known, failed={}) for key, known in facts.items()}
         self._inventory.add_known(fresh)
         if self.rotated():
-            self._write_metadata(self.rotated())  # the last run may have ended between event and file
+            self.note_outside()  # the last run may have ended between event and file
 
     def step(self, now: datetime, hints: Hints) -> Plan:
         """One round. Returns the plan that was acted upon."""
@@ -98,9 +108,13 @@ class Loop:
         self._watch_clock(now)
         self.take_outcomes(now)
         self._look(now, hints)
+        self._answer(self.desk.take(), now)
         current = self._plan_and_notice(now)
         self._rotate(now)
-        self._hand_out(current.actions)
+        self.desk.advance(self._inventory.databases, self.settings, now, self._doubts(), self._start)
+        if not self.by_order_only:
+            self._hand_out(current.actions)
+            self._keep_house(current, now)
         self.last_plan = current
         return current
 
@@ -111,7 +125,9 @@ class Loop:
             moments.append(self.last_plan.next_due)
         settling = self._inventory.unsettled_until(now, self.settings)
         again = self._inventory.probe_again_at(self.settings)
-        moments += [moment for moment in (settling, again) if moment is not None]
+        told = self._streams.get(DAEMON_KEY, Facts()).times.get("health", now)
+        health_at = next_after(self.settings.health.schedule, min(told, now))
+        moments += [moment for moment in (settling, again, health_at) if moment is not None]
         return max(min(moments), now)
 
     def busy(self) -> bool:
@@ -119,7 +135,7 @@ class Loop:
         now = self._clock.now()
         settling = self._inventory.unsettled_until(now, self.settings)
         due = self.last_plan is not None and (self.last_plan.actions or self._about_to_seal(now))
-        return bool(self._pool.busy() or self._unrecorded or due or settling)
+        return bool(self._pool.busy() or self._unrecorded or due or settling or self.desk.busy())
 
     def _about_to_seal(self, now: datetime) -> bool:
         """Whether a day that is held is tried for the first time in a moment: then it is known by whom."""
@@ -139,6 +155,10 @@ class Loop:
             if (facts := self._streams.get(name)) is not None and facts.rotated is not None
         }
 
+    def note_outside(self) -> None:
+        """Note the last rotation, and how far the journal has got, where the journal itself is not."""
+        self._write_metadata(self.rotated(), self._journal.anchor())
+
     def take_outcomes(self, now: datetime) -> None:
         """Record what jobs have returned since the last time."""
         self._unrecorded += self._pool.collect()
@@ -153,14 +173,28 @@ class Loop:
     def reconfigure(self, settings: Settings) -> None:
         """Put other settings in force; what is running ends under the old ones."""
         self.settings = settings
+        self.record_policy(self._clock.now())
+
+    def record_policy(self, now: datetime) -> None:
+        """Say by which rules days are kept and deleted from now on, if they are not those of before."""
+        configured = Configured(policy_in_words(self.settings))
+        if self._streams.get(DAEMON_KEY, Facts()).configured != configured:
+            self.record([(DAEMON_KEY, configured)], now)
+
+    def tell_progress(self) -> None:
+        """Tell those who wait for an order how far it is."""
+        self.desk.tell_progress(self._pool.progress())
 
     def rest(self) -> None:
         """Called when there is time: lets idle workers go."""
         self._pool.rest()
 
-    def record(self, entries: list[tuple[str, Event]], now: datetime, seconds: float | None = None) -> None:
+    def record(
+        self, entries: list[tuple[str, Event]], now: datetime, seconds: float | None = None
+    ) -> list[Record]:
         """Record, then fold the events into what is held in memory, then announce them."""
-        for record, (key, event) in zip(self._journal.record(entries, now), entries, strict=True):
+        records = self._journal.record(entries, now)
+        for record, (key, event) in zip(records, entries, strict=True):
             if "/" in key:
                 database = self._inventory.get(key)
                 assert database is not None
@@ -168,6 +202,7 @@ class Loop:
             else:
                 self._streams[key] = fold(self._streams.get(key, Facts()), event, now)
             self._announce(record, event, seconds)
+        return records
 
     def _rotate(self, now: datetime) -> None:
         current = {
@@ -177,7 +212,7 @@ class Loop:
         notices = rotations(self._streams, early, self.settings, now)
         if notices:
             self.record([(notice.key, notice.event) for notice in notices], now)
-            self._write_metadata(self.rotated())
+            self.note_outside()
 
     def _watch_clock(self, now: datetime) -> None:
         """Notice a clock that was set: forward it is doubted for a while, backward nothing planned holds."""
@@ -204,95 +239,76 @@ class Loop:
 
     def _plan_and_notice(self, now: datetime) -> Plan:
         for _ in range(_MAX_ROUNDS):
-            doubts = Doubts(self._inventory.backup_doubt(), self._clock_doubted_until)
-            current = plan(self._inventory.databases(), self.settings, now, doubts)
+            current = plan(self._inventory.databases(), self.settings, now, self._doubts())
             if not current.notices:
                 break
             self.record([(notice.key, notice.event) for notice in current.notices], now)
         return current
 
+    def _doubts(self) -> Doubts:
+        inventory = self._inventory
+        return Doubts(inventory.backup_doubt(), inventory.archive_doubt(), self._clock_doubted_until)
+
+    def _answer(self, tickets: list[Ticket], now: datetime) -> None:
+        """Holds and releases: recorded at once, or refused with a reason."""
+        for ticket in tickets:
+            assert not isinstance(ticket.request, Order)
+            verdicts = judge(ticket.request, {d.key: d for d in self._inventory.databases()})
+            entries: list[tuple[str, Event]] = [(v.key, v.event) for v in verdicts if v.event is not None]
+            records = iter(self.record(entries, now) if entries else [])
+            for verdict in verdicts:
+                ticket.tell(verdict.reply(next(records) if verdict.event is not None else None))
+            failed = sum(not verdict.ok for verdict in verdicts)
+            ticket.tell(Finished(len(verdicts) - failed, failed))
+
+    def _keep_house(self, current: Plan, now: datetime) -> None:
+        """Once in a while: say how things stand, and let go of events that are older than is asked for."""
+        told = self._streams.get(DAEMON_KEY, Facts()).times.get("health")
+        if health_due(told, self.settings.health.schedule, now):
+            found = health(self._inventory.databases(), current, self._inventory.free_bytes())
+            self.record([(DAEMON_KEY, found)], now)
+            self.note_outside()
+        if self._pruned_on != now.date():
+            self._pruned_on = now.date()
+            self._prune(now)
+
+    def _prune(self, now: datetime) -> None:
+        """Let go of old events; but of none in a journal that is not what was recorded."""
+        try:
+            pruned = self._journal.prune(now - timedelta(days=self.settings.journal.keep_days), now)
+        except BrokenError as error:
+            if not self._broken:
+                logger.bind(error=str(error)).critical("{}", error)
+            self._broken = True
+            return
+        if pruned is not None:
+            self._streams[DAEMON_KEY] = self._journal.facts(DAEMON_KEY)
+            self._announce(pruned, pruned.decode(), None)
+
     def _hand_out(self, actions: list[Action]) -> None:
         for action in actions:
-            if self._pool.has_room(action.step):
-                job = self._job(action)
-                self._inventory.change(action.key, running=action.step)
-                self._pool.submit(job)
+            self._start(action)
 
-    def _job(self, action: Action) -> Job:
+    def _start(self, action: Action, order: Order | None = None) -> bool:
+        """Hand one job to a worker, if there is room for it; whether there was."""
         database = self._inventory.get(action.key)
         assert database is not None
-        compress = self.settings.compress
-        stream = self.settings.data.streams[database.stream]
-        options = Options(
-            schema=stream.schema,
-            table=stream.table,
-            level=compress.level,
-            frame_bytes=compress.frame_mib * 1024 * 1024,
-            threads=compress.threads,
-            quiet_seconds=self.settings.watch.settle_seconds / self.settings.clock.scale,
-        )
-        facts = database.facts
-        return Job(
-            action.step,
-            action.key,
-            database.paths,
-            options,
-            sealed=facts.sealed,
-            previous=facts.previous,
-            backup_sha256=facts.backed_up.sha256 if facts.backed_up else "",
-            live=action.live,
-        )
+        if database.running or not self._pool.has_room(action.step):
+            return False
+        job = job_of(action, database, self.settings, order)
+        self._inventory.change(action.key, running=action.step)
+        self._pool.submit(job)
+        return True
 
     def _take(self, outcome: Outcome, now: datetime) -> None:
-        key = outcome.job.key
-        database = self._inventory.look_at(key)
-        if isinstance(outcome, Done):
-            event: Event | None = outcome.result
-        else:
-            event = self._event_of(outcome, database.facts, database.files.evidence, now)
-            self.failures += outcome.trouble not in (Trouble.BUSY, Trouble.CHANGED)
-            self._inventory.change(key, attempted_at=now)
-        if event is not None:
-            self.record([(key, event)], now, seconds=outcome.seconds)
-        self._inventory.change(key, running=None)
-
-    def _event_of(self, failure: Failure, facts: Facts, evidence: str, now: datetime) -> Event | None:
-        job, error, hint = failure.job, failure.message, failure.hint
-        path = job.paths.database
-        match failure.trouble:
-            case Trouble.BUSY | Trouble.CHANGED if job.step is Step.SEAL:
-                return self._deferred(failure, facts, now)
-            case Trouble.CHANGED:
-                return Reopened(path, error)
-            case Trouble.CORRUPT:
-                return Corrupt(job.step, path, error, failure.problems, hint, evidence)
-            case Trouble.CONFLICT:
-                return Conflict(path, error, hint, evidence)
-            case _:
-                return self._failed(failure, facts, evidence, now)
-
-    def _deferred(self, failure: Failure, facts: Facts, now: datetime) -> Event | None:
-        known = facts.deferred
-        same = known is not None and known.holders == failure.holders
-        if known is not None and (same or set(known.holders) & set(failure.holders)):
-            return None  # said once, and still true: others come and go; the plan goes on saying it
-        since = known.since if known else now
-        return Deferred(failure.job.paths.database, failure.holders, since)
-
-    def _failed(self, failure: Failure, facts: Facts, evidence: str, now: datetime) -> Event:
-        before = facts.failed.get(failure.job.step)
-        attempt = before.attempt + 1 if before else 1
-        workers = self.settings.workers
-        delay = min(workers.retry_seconds * 2 ** min(attempt - 1, 30), workers.retry_max_seconds)
-        return Failed(
-            step=failure.job.step,
-            error=failure.message,
-            hint=failure.hint,
-            attempt=attempt,
-            retryable=failure.retryable,
-            next_try=now + timedelta(seconds=delay) if failure.retryable else None,
-            evidence=evidence,
-        )
+        job, database = outcome.job, self._inventory.look_at(outcome.job.key)
+        event = event_of(outcome, database, self.settings.workers, now)
+        if not isinstance(outcome, Done):
+            self._inventory.change(job.key, attempted_at=now)
+        self.failures += is_failure(outcome) or isinstance(event, Lost)
+        record = self.record([(job.key, event)], now, outcome.seconds)[0] if event is not None else None
+        self._inventory.change(job.key, running=None)
+        self.desk.ended(outcome, event, record)
 
 
 def _not_at_midnight(moment: datetime) -> datetime:

@@ -18,16 +18,19 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from handlers import progress
 from handlers.contract import Failure, Job, Outcome, Step, Trouble
 
 Run = Callable[[Job], Outcome]
 T = TypeVar("T")
+Cells = Any
+"""Two numbers in shared memory, bytes done and bytes in all: written by a worker, read here, never locked."""
 
 IDLE_SECONDS = 30.0
 """Workers that had nothing to do for so long are let go, and with them their memory."""
-_LONG = (Step.COMPRESS,)
+_LONG = (Step.COMPRESS, Step.ARCHIVE, Step.RESTORE, Step.MERGE, Step.VERIFY, Step.DRILL)
 
 
 class Pool:
@@ -63,6 +66,15 @@ class Pool:
     def running(self) -> list[Job]:
         with self._lock:
             return [job for job, _ in self._running.values()]
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """How far the running jobs are, by key: bytes done, bytes in all; (0, 0): it does not say."""
+        with self._lock:
+            running = {key: future for key, (_, future) in self._running.items()}
+        executor = self._executor
+        if not isinstance(executor, Workers):
+            return {}
+        return {key: executor.progress(future) for key, future in running.items()}
 
     def busy(self) -> bool:
         """Whether a job is running, or has ended and was not collected yet."""
@@ -148,6 +160,13 @@ class Pool:
             self._executor = None
 
 
+class _Worker(NamedTuple):
+    """One child process, or none yet, and where it says how far it is."""
+
+    executor: ProcessPoolExecutor
+    cells: Cells
+
+
 class Workers(Executor):
     """Child processes that start from nothing: no inherited locks, threads or descriptors.
 
@@ -159,8 +178,8 @@ class Workers(Executor):
         self._count = count
         self._nice = nice
         self._lock = threading.Lock()
-        self._idle: list[ProcessPoolExecutor] = []
-        self._busy: dict[Future[Any], ProcessPoolExecutor] = {}
+        self._idle: list[_Worker] = []
+        self._busy: dict[Future[Any], _Worker] = {}
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run it in a worker that is free. Raises `RuntimeError` if there is none."""
@@ -168,39 +187,46 @@ class Workers(Executor):
             if len(self._busy) >= self._count:
                 raise RuntimeError(f"all {self._count} workers have a job")
             worker = self._idle.pop() if self._idle else self._make()
+            worker.cells[:] = [0, 0]
             try:
-                future = worker.submit(fn, *args, **kwargs)
+                future = worker.executor.submit(fn, *args, **kwargs)
             except BrokenExecutor:  # it was killed
-                worker.shutdown()
+                worker.executor.shutdown()
                 worker = self._make()
-                future = worker.submit(fn, *args, **kwargs)
+                future = worker.executor.submit(fn, *args, **kwargs)
             self._busy[future] = worker
         future.add_done_callback(self._take_back)
         return future
 
+    def progress(self, future: Future[Any]) -> tuple[int, int]:
+        """Bytes done and bytes in all, as its worker said last."""
+        with self._lock:
+            worker = self._busy.get(future)
+        return (worker.cells[0], worker.cells[1]) if worker else (0, 0)
+
     def kill(self) -> None:
         """End jobs that do not end by themselves: every step can be killed at any point."""
         for worker in self._all():
-            for process in list((worker._processes or {}).values()):
+            for process in list((worker.executor._processes or {}).values()):
                 process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for worker in self._all():
-            worker.shutdown(wait, cancel_futures=cancel_futures)
+            worker.executor.shutdown(wait, cancel_futures=cancel_futures)
 
-    def _make(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare_worker,
-            initargs=(self._nice, os.getpid()),
+    def _make(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        cells = context.RawArray("Q", 2)
+        executor = ProcessPoolExecutor(
+            1, mp_context=context, initializer=_prepare_worker, initargs=(self._nice, os.getpid(), cells)
         )
+        return _Worker(executor, cells)
 
     def _take_back(self, future: Future[Any]) -> None:
         with self._lock:
             self._idle.append(self._busy.pop(future))
 
-    def _all(self) -> list[ProcessPoolExecutor]:
+    def _all(self) -> list[_Worker]:
         with self._lock:
             return [*self._idle, *self._busy.values()]
 
@@ -215,7 +241,8 @@ def _wait(future: Future[Outcome], seconds: float) -> None:
         future.exception(timeout=max(seconds, 0.0))
 
 
-def _prepare_worker(nice: int, parent: int) -> None:
+def _prepare_worker(nice: int, parent: int, cells: Cells) -> None:
+    progress.listen(cells)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the daemon decides when its workers end
     _die_with_parent(parent)

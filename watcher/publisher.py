@@ -24,10 +24,10 @@ import apsw
 import zmq
 from loguru import logger
 
-from watcher import events
-from watcher.config import Events
+from watcher import wire
 from watcher.errors import TickwardError
 from watcher.journal import Journal
+from watcher.settings import Events
 
 REPLAY_LIMIT = 500
 _RETRY_SECONDS = 5.0
@@ -158,7 +158,7 @@ class _Session:
         self._send_new(journal)
         now = time.monotonic()
         if now >= self._next_heartbeat:
-            self._pub.send_multipart(events.heartbeat(journal.epoch, self._sent))
+            self._pub.send_multipart(wire.heartbeat(journal.epoch, self._sent))
             self._next_heartbeat = now + self._settings.heartbeat_seconds
         if self._router.poll(0):
             self._answer(journal)
@@ -177,19 +177,19 @@ class _Session:
     def _send_new(self, journal: Journal) -> None:
         while records := journal.since(self._sent):
             for record in records:
-                self._pub.send_multipart(events.to_frames(record, journal.epoch))
+                self._pub.send_multipart(wire.to_frames(record, journal.epoch))
                 self._sent = record.sequence
 
     def _answer(self, journal: Journal) -> None:
         identity, *request = self._router.recv_multipart(zmq.NOBLOCK)
-        if len(request) != 2 or request[0] != events.REPLAY_REQUEST or len(request[1]) != events.SINCE.size:
+        if len(request) != 2 or request[0] != wire.REPLAY_REQUEST or len(request[1]) != wire.SINCE.size:
             logger.debug("a malformed replay request was ignored")
             return
-        (since,) = events.SINCE.unpack(request[1])
+        (since,) = wire.SINCE.unpack(request[1])
         epoch, head = journal.epoch, journal.head()
         records = journal.since(since, REPLAY_LIMIT) if since < head else []
-        answer = [events.to_frames(record, epoch) for record in records]
-        answer.append(events.end_of_replay(epoch, head, events.End(since, journal.oldest())))
+        answer = [wire.to_frames(record, epoch) for record in records]
+        answer.append(wire.end_of_replay(epoch, head, wire.End(since, journal.oldest())))
         try:
             for frames in answer:
                 self._router.send_multipart([identity, *frames], zmq.NOBLOCK)

@@ -21,8 +21,9 @@ from math import ceil
 import zmq
 from loguru import logger
 
-from watcher import events
-from watcher.events import EVENTS, Message
+from watcher import wire
+from watcher.events import EVENTS
+from watcher.wire import Message
 
 _ASK_AGAIN_SECONDS = 2.0
 """How long an answer is waited for, and how long a question that brought nothing is not put again."""
@@ -148,16 +149,16 @@ class Subscriber:
             return  # it is no silence: again the caller
         self._behind = True
         self._ask_at = now + _ASK_AGAIN_SECONDS
-        since = events.NEWEST if self._next is None else self._next - 1
+        since = wire.NEWEST if self._next is None else self._next - 1
         with suppress(zmq.Again):  # the one before has not left yet, and does as well
-            self._dealer.send_multipart([events.REPLAY_REQUEST, events.SINCE.pack(since)], zmq.NOBLOCK)
+            self._dealer.send_multipart([wire.REPLAY_REQUEST, wire.SINCE.pack(since)], zmq.NOBLOCK)
             self._asked = since
 
     def _take(self, frames: list[bytes], *, from_replay: bool) -> Message | None:
         try:
-            epoch, sequence = events.position_of(frames)
-            if from_replay and frames[0] == events.END_TOPIC:
-                self._take_end(epoch, sequence, events.end_from(frames))
+            epoch, sequence = wire.position_of(frames)
+            if from_replay and frames[0] == wire.END_TOPIC:
+                self._take_end(epoch, sequence, wire.end_from(frames))
                 return None
         except ValueError:
             self._behind |= not from_replay  # somebody else is at that address; the daemon may be nowhere
@@ -168,7 +169,7 @@ class Subscriber:
             self._behind = True  # live messages may be old or foreign: which journal it is, a replay tells
             return None
         self._heard_at = time.monotonic()
-        if frames[0] == events.HEARTBEAT_TOPIC:
+        if frames[0] == wire.HEARTBEAT_TOPIC:
             self._behind |= sequence != self.position
             return None
         if sequence != self._next:
@@ -178,7 +179,7 @@ class Subscriber:
 
     def _hand_out(self, sequence: int, frames: list[bytes], *, from_replay: bool) -> Message | None:
         try:
-            message = events.from_frames(frames)
+            message = wire.from_frames(frames)
         except ValueError:
             self._behind = True
             if from_replay:
@@ -187,7 +188,7 @@ class Subscriber:
         self._next = sequence + 1
         return message if self._only is None or message.event in self._only else None
 
-    def _take_end(self, epoch: int, head: int, end: events.End) -> None:
+    def _take_end(self, epoch: int, head: int, end: wire.End) -> None:
         """All of an answer has come: learn from its end which journal it is and how far that has got."""
         if end.since != self._asked:
             return  # the answer to a question that was given up
@@ -233,7 +234,7 @@ def _after(since: int | str | None) -> tuple[int | None, int | None]:
     epoch, _, number = since.partition("-") if isinstance(since, str) else (None, "", since)
     try:
         known, sequence = int(epoch, 16) if epoch is not None else None, int(number)
-        events.SINCE.pack(sequence)
+        wire.SINCE.pack(sequence)
     except (ValueError, struct.error):
         raise ValueError(f"{since!r} is neither a sequence number nor the id of a message") from None
     return known, sequence + 1

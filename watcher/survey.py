@@ -11,12 +11,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from handlers.holders import held_for_writing
-from watcher.config import Settings
 from watcher.inventory import Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
 from watcher.paths import journal_file, resolved
 from watcher.plan import Doubts, Plan, plan, wanted
+from watcher.settings import Settings
 from watcher.state import Database, Facts, fold
 
 
@@ -29,6 +29,7 @@ class Survey(Struct, frozen=True):
     daemon_pid: int | None
     head: int
     """Sequence number of the newest event."""
+    doubts: Doubts
 
 
 def survey(settings: Settings, now: datetime) -> Survey:
@@ -42,10 +43,11 @@ def survey(settings: Settings, now: datetime) -> Survey:
         inventory.add(stream, day)
     inventory.probe_settled(now, settings)
     inventory.forget_unknown(now.date())
-    # Before the first start there is no sentinel yet; the daemon is about to make it.
-    backup_doubt = inventory.backup_doubt() if head else ""
+    # Before the first start there are no sentinels yet; the daemon is about to make them.
+    doubts = Doubts(inventory.backup_doubt(), inventory.archive_doubt()) if head else Doubts()
     return Survey(
-        plan=_plan(inventory, settings, now, Doubts(backup_doubt)),
+        plan=_plan(inventory, settings, now, doubts),
+        doubts=doubts,
         databases={database.key: database for database in inventory.databases()},
         streams={key: known for key, known in facts.items() if "/" not in key},
         daemon_pid=Lock(Path(settings.data.state)).holder(),

@@ -14,6 +14,20 @@ _TELLING = (
     "counted",
     "size_bytes",
     "compressed_bytes",
+    "freed_bytes",
+    "added",
+    "already_there",
+    "rejected",
+    "moved_by",
+    "source",
+    "repairs",
+    "quarantined",
+    "bytes_read",
+    "keep_until",
+    "through",
+    "due",
+    "blocked",
+    "held",
     "live",
     "set_aside",
     "wal_bytes",
@@ -25,15 +39,20 @@ _TELLING = (
     "next_try",
     "problems",
     "hint",
+    "by",
 )
 """What of an event's data matters to a person, in this order."""
 
 
 def event_line(sequence: int, event: str, subject: str, data: Mapping[str, Any]) -> str:
     """``#17 sealed ticks/2026-01-20 ticks=46538 size_bytes=10485760``."""
-    details = (f"{name}={_short(data[name])}" for name in _TELLING if _tells(name, data.get(name)))
     subject = "" if subject == "-" else subject
-    return " ".join(part for part in (f"#{sequence}", event, subject, *details) if part)
+    return " ".join(part for part in (f"#{sequence}", event, subject, details(data)) if part)
+
+
+def details(data: Mapping[str, Any]) -> str:
+    """What of an event's data matters to a person: ``ticks=46538 size_bytes=10485760``."""
+    return " ".join(f"{name}={_short(data[name])}" for name in _TELLING if _tells(name, data.get(name)))
 
 
 def moment(time: datetime | None) -> str:
@@ -58,9 +77,16 @@ def _tells(name: str, value: object) -> bool:
     return value is not None and (bool(value) if name not in ("ticks", "counted") else value is not True)
 
 
+def _item(item: Mapping[str, Any]) -> str:
+    """A holder, or a repair."""
+    if "pid" in item:
+        return f"{item.get('name')} (pid {item['pid']})"
+    return f"{item.get('path')} ({item.get('problem')})"
+
+
 def _short(value: object) -> str:
     if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-        value = ", ".join(f"{item.get('name')} (pid {item.get('pid')})" for item in value)
+        value = ", ".join(map(_item, value))
     elif isinstance(value, list | tuple):
         value = "; ".join(map(str, value))
     text = str(value)

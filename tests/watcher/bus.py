@@ -13,11 +13,11 @@ from types import TracebackType
 import zmq
 from loguru import logger
 
-from watcher import events
-from watcher.config import Events
+from watcher import wire
 from watcher.events import Event, Opened, Record
 from watcher.journal import Journal
 from watcher.publisher import Publisher
+from watcher.settings import Events
 
 AT = datetime(2026, 1, 20, tzinfo=UTC)
 KEY = "ticks/2026-01-20"
@@ -69,7 +69,7 @@ class Bus:
         sub.subscribe(b"")
         sub.connect(self.publish)
         if joined:
-            assert sub.recv_multipart()[0] == events.HEARTBEAT_TOPIC
+            assert sub.recv_multipart()[0] == wire.HEARTBEAT_TOPIC
         return sub
 
     def dealer(self) -> zmq.Socket[bytes]:
@@ -82,7 +82,7 @@ class Bus:
         dealer = dealer or self.dealer()
         dealer.send_multipart(question(since))
         answer = [dealer.recv_multipart()]
-        while answer[-1][0] != events.END_TOPIC:
+        while answer[-1][0] != wire.END_TOPIC:
             answer.append(dealer.recv_multipart())
         return answer
 
@@ -109,11 +109,11 @@ class Bus:
 
 
 def question(since: int) -> Frames:
-    return [events.REPLAY_REQUEST, events.SINCE.pack(since)]
+    return [wire.REPLAY_REQUEST, wire.SINCE.pack(since)]
 
 
 def sequences(messages: list[Frames]) -> list[int]:
-    return [events.position_of(frames)[1] for frames in messages]
+    return [wire.position_of(frames)[1] for frames in messages]
 
 
 def free_port() -> int:

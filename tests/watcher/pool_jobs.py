@@ -25,7 +25,7 @@ class Talk:
             os.mkfifo(folder / name)
 
     def job(self, key: str = "ticks/2026-01-20", step: Step = Step.BACKUP) -> Job:
-        return Job(step, key, Paths(str(self._folder), "", "", ""))
+        return Job(step, key, Paths(str(self._folder), "", "", "", ""))
 
     def said(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self._folder / "said").read_text())

@@ -9,21 +9,32 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from handlers.contract import Compressed, Created, Holder, Sealed, Signature
+from handlers.contract import Compressed, Copy, Created, Holder, Repair, Sealed, Signature, Step
 from tests.watcher.bus import AT, KEY, Bus
-from watcher.config import Events
-from watcher.events import EVENTS, End, Event, Message
-from watcher.journal import Journal
+from watcher.audit import trail
+from watcher.cli.audit import as_csv
+from watcher.events import EVENTS, Event, Failed, Tier
+from watcher.journal import Anchor, Journal
 from watcher.publisher import REPLAY_LIMIT
+from watcher.settings import Events
+from watcher.wire import End, Message
 
+NASTY = ["größe 日本 🜨", 'a "b", c', "line\nline\r\n", "\x00\x1f\x7f\u2028", "=1+1", "\\u0041 / </script>"]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/events.md").read_text()
-OBJECTS: dict[str, type[msgspec.Struct]] = {"signature": Signature, "holder": Holder}
+OBJECTS: dict[str, type[msgspec.Struct]] = {
+    "signature": Signature,
+    "holder": Holder,
+    "copy": Copy,
+    "repair": Repair,
+    "tier": Tier,
+}
 
 SIGNATURE = Signature(1, 2, 3)
 CREATED = Created("day.db", SIGNATURE)
@@ -57,6 +68,10 @@ class TestTheCatalogue:
         for field in msgspec.structs.fields(EVENTS[name]):
             (row,) = re.findall(rf"^\| `{field.name}` \| ([^|]*) \|", text, flags=re.MULTILINE)
             assert ("null" in row) == (type(None) in getattr(field.type, "__args__", ()))
+
+    def test_has_every_step(self) -> None:
+        (listed,) = re.findall(r"A step is one of ([^.]*)\.", PAGE)
+        assert re.findall(r"`(\w+)`", listed) == list(Step)
 
     @pytest.mark.parametrize("name", OBJECTS)
     def test_has_the_objects_inside(self, name: str) -> None:
@@ -164,5 +179,32 @@ class TestTheExamples:
             assert line == f"{KEY} 221000"
 
     def test_are_short(self) -> None:
-        first, _ = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+        first, *_ = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
         assert len(first.splitlines()) <= 15
+
+
+class TestTheProof:
+    def test_has_every_field_of_what_is_noted_outside(self) -> None:
+        table = PAGE.partition("| field of `audit` |")[2].partition("\n\n")[0]
+        assert rows(table) == list(Anchor.__struct_fields__)
+
+    @pytest.mark.parametrize("pruned", [False, True])
+    def test_can_be_checked_without_tickward(self, bus: Bus, pruned: bool) -> None:
+        record(bus, *(Failed("seal", text, "", 1, True, None, "") for text in NASTY))
+        bus.record(120)
+        with Journal.open_for_writing(bus.file) as journal:
+            assert not pruned or journal.prune(AT + timedelta(days=1), AT)
+            lines = list(as_csv(trail(journal)))
+        assert self.check(bus, lines) == (0, "each event follows from the one before")
+        for number in (1, len(lines) // 2, len(lines) - 1):
+            changed = [*lines[:number], lines[number].replace("T", " ", 1), *lines[number + 1 :]]
+            first = 1 if not pruned else 2  # which nothing but the event `pruned` vouches for
+            assert (self.check(bus, changed)[0] == 1) == (number >= first)
+
+    def check(self, bus: Bus, lines: list[str]) -> tuple[int, str]:
+        code = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)[2]
+        (bus.file.parent / "trail.csv").write_text("".join(lines), encoding="utf-8", newline="")
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=bus.file.parent, capture_output=True, text=True, check=False
+        )
+        return ended.returncode, ended.stdout.strip()

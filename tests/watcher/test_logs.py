@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,24 +18,39 @@ import pytest
 from loguru import logger
 from msgspec import Raw
 
-from handlers.contract import Holder, Step
+from handlers.contract import (
+    Archived,
+    Drilled,
+    Expired,
+    Holder,
+    Lost,
+    Merged,
+    Repaired,
+    Step,
+    Verified,
+)
 from tests.watcher.builders import backed_up, compressed, sealed
 from tests.watcher.processes import PROJECT
 from watcher import logs
-from watcher.config import Log
 from watcher.errors import ConfigError
+from watcher.events import EVENTS as EVERY_EVENT
 from watcher.events import (
     Conflict,
     Corrupt,
     Deferred,
     Event,
     Failed,
+    Health,
+    Held,
+    Pruned,
     Record,
+    Released,
     Reopened,
     Rotated,
     Started,
     name_of,
 )
+from watcher.settings import Log
 
 AT = datetime(2026, 1, 21, 0, 0, 1, tzinfo=UTC)
 KEY = "ticks/2026-01-20"
@@ -75,6 +91,12 @@ def say(event: Event, sequence: int = 7, key: str = KEY, seconds: float | None =
     )
 
 
+ARCHIVED = Archived("/a/x.db.zst", "aa", "cc", 300, "rename")
+EXPIRED = Expired(
+    *("aa", "cc", 1000, 300, 10, 2, 1, 2, ("/a/x.db.zst",), 300, ()),
+    *("after 180 days", AT, "age", "schedule"),
+)
+MERGED = Merged("/r/x.db", "aa", "dd", 10, 3, 2, 1, 0, 12, "", "ann")
 EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
     (sealed(), "INFO", {"step": "seal", "bytes": 1000}),
     (backed_up(), "INFO", {"step": "backup", "bytes": 1000}),
@@ -92,6 +114,21 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
         {"step": "seal", "error": "damaged", "hint": "look"},
     ),
     (Conflict("/r/x.db", "two versions", "merge", "e"), "ERROR", {"error": "two versions", "hint": "merge"}),
+    (ARCHIVED, "INFO", {"step": "archive"}),
+    (EXPIRED, "WARNING", {"step": "expire", "bytes": 1000}),
+    (MERGED, "INFO", {"step": "merge"}),
+    (Held("audit 7", "ann"), "INFO", {}),
+    (Released("audit 7", "ann"), "INFO", {}),
+    (Verified("aa", (), 300), "INFO", {"step": "verify"}),
+    (Repaired("aa", (), (), 300), "WARNING", {"step": "verify"}),
+    (
+        Lost("aa", 10, (), (), "no good copy is left", "bring one back"),
+        "CRITICAL",
+        {"step": "verify", "error": "no good copy is left", "hint": "bring one back"},
+    ),
+    (Drilled("/a/x.db.zst", "aa", 1000, 10), "INFO", {"step": "drill", "bytes": 1000}),
+    (Health({}, None, None, {}, 0, 0, 0, {}), "DEBUG", {}),
+    (Pruned(7, "ab", "cd", AT), "INFO", {}),
 ]
 
 
@@ -255,3 +292,12 @@ def test_the_page_tells_of_every_key() -> None:
     for name, level in logs._LEVELS.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{level}`")]
         assert f"`{name}`" in row
+
+
+def test_the_page_tells_of_every_step() -> None:
+    page = (PROJECT / "docs" / "logs.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `step`")]
+    assert re.findall(r"`(\w+)`", row)[1:] == list(Step)
+    assert set(logs._STEPS.values()) == set(Step)
+    assert set(logs._STEPS) <= set(EVERY_EVENT)
+    assert set(logs._LEVELS) <= set(EVERY_EVENT)

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import apsw
 import pytest
+from loguru import logger
+from msgspec.structs import replace
 
 from tests.watcher.builders import utc
 from watcher.app import App
+from watcher.audit import check
 from watcher.clock import ManualClock
-from watcher.config import Data, Events, Log, Settings
 from watcher.events import Record
 from watcher.filesystem import Hints
 from watcher.loop import Loop
+from watcher.metadata import read_anchor
+from watcher.settings import Data, Events, Log, Settings
 
 NOON = utc("2026-01-20 12:00")
 
@@ -120,7 +124,8 @@ def test_a_clock_that_is_wrong_for_a_minute_does_no_lasting_damage(bench: Bench)
     assert {type(entry).__name__ for entry in bench.loop.last_plan.entries} == {"Wait"}
     bench.clock.advance(days=1)
     bench.settle()
-    assert bench.events("ticks/2026-01-20")[-2:] == ["sealed", "backed_up"]
+    # What was read by a clock that was wrong does not count as read: it is read again.
+    assert bench.events("ticks/2026-01-20")[-3:] == ["sealed", "backed_up", "verified"]
     assert bench.path("2026-01-22").exists()
 
 
@@ -200,3 +205,73 @@ def test_the_observer_is_looked_after_also_when_the_step_fails(bench: Bench) -> 
     bench.app._guarded_step(bench.loop, files)  # type: ignore[arg-type]
     assert files.checks == 1
     (bench.folder / "away").rename(bench.folder / "db")
+
+
+def test_how_things_stand_is_said_every_hour_and_once_after_a_pause(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    assert bench.events("-").count("health") == 1
+    bench.clock.advance(minutes=59)
+    bench.settle()
+    assert bench.events("-").count("health") == 1
+    bench.clock.advance(minutes=1)
+    bench.settle()
+    assert bench.events("-").count("health") == 2
+    bench.clock.advance(hours=10)
+    bench.settle()
+    assert bench.events("-").count("health") == 3
+
+
+def test_how_far_the_journal_has_got_is_noted_outside_of_it(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    anchor = read_anchor(bench.folder / "db")
+    assert anchor is not None
+    assert bench.loop._journal.link(anchor.sequence) == bytes.fromhex(anchor.hash)
+    assert check(bench.loop._journal, anchor) is None
+
+
+def test_old_events_are_let_go_and_the_rest_is_proven_from_the_anchor(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    for _ in range(12):
+        bench.clock.advance(days=1)
+        bench.settle()
+    before = bench.loop._journal.all_facts()
+    bench.loop.reconfigure(
+        replace(bench.loop.settings, journal=replace(bench.loop.settings.journal, keep_days=2))
+    )
+    for _ in range(12):
+        bench.clock.advance(days=1)
+        bench.settle()
+    assert bench.events("-").count("pruned") >= 1
+    assert bench.loop._journal.oldest() > 1
+    assert check(bench.loop._journal, read_anchor(bench.folder / "db")) is None
+    assert before.keys() <= bench.loop._journal.all_facts().keys()
+
+
+def test_the_policy_is_recorded_when_it_changes_and_only_then(bench: Bench) -> None:
+    assert bench.events("-").count("configured") == 1
+    bench.loop.reconfigure(bench.loop.settings)
+    assert bench.events("-").count("configured") == 1
+    expire = replace(bench.loop.settings.expire, after_days=400)
+    bench.loop.reconfigure(replace(bench.loop.settings, expire=expire))
+    assert bench.events("-").count("configured") == 2
+    (record,) = bench.loop._journal.since(bench.loop._journal.head() - 1)
+    assert b"after 400 days" in bytes(record.data)
+
+
+def test_a_journal_that_was_tampered_with_is_said_once_and_keeps_its_evidence(bench: Bench) -> None:
+    bench.settle(rescan=True)
+    for _ in range(12):
+        bench.clock.advance(days=1)
+        bench.settle()
+    bench.loop._journal._connection.execute("UPDATE events SET data = '{}' WHERE sequence = 3")
+    bench.loop.reconfigure(
+        replace(bench.loop.settings, journal=replace(bench.loop.settings.journal, keep_days=2))
+    )
+    said: list[str] = []
+    sink = logger.add(lambda message: said.append(str(message)), level="CRITICAL")
+    for _ in range(3):
+        bench.clock.advance(days=1)
+        bench.settle()
+    logger.remove(sink)
+    assert len([line for line in said if "audit verify" in line]) == 1
+    assert bench.loop._journal.oldest() == 1

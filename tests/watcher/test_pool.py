@@ -68,7 +68,7 @@ def talk(tmp_path: Path) -> Talk:
 
 
 def job(step: Step = Step.BACKUP, day: int = 20) -> Job:
-    return Job(step, f"ticks/2026-01-{day}", Paths("", "", "", ""))
+    return Job(step, f"ticks/2026-01-{day}", Paths("", "", "", "", ""))
 
 
 class Gate:
@@ -406,6 +406,6 @@ from handlers.contract import Job, Paths, Step
 from tests.watcher import pool_jobs
 from watcher.pool import Pool, process_executor
 pool = Pool(pool_jobs.say_and_wait, 2, lambda: process_executor(2, 19), lambda: None)
-pool.submit(Job(Step.BACKUP, "ticks/2026-01-20", Paths(sys.argv[1], "", "", "")))
+pool.submit(Job(Step.BACKUP, "ticks/2026-01-20", Paths(sys.argv[1], "", "", "", "")))
 wait()
 """

@@ -17,11 +17,11 @@ import pytest
 import zmq
 
 from tests.watcher.bus import LONG, Bus, Frames, free_port, in_use, logged, question, sequences, wait_until
-from watcher import events, journal, publisher
-from watcher.config import Events
+from watcher import journal, publisher, wire
 from watcher.events import Record
 from watcher.journal import Journal
 from watcher.publisher import REPLAY_LIMIT, Publisher
+from watcher.settings import Events
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def take_events(sub: zmq.Socket[bytes], count: int) -> list[Frames]:
     taken: list[Frames] = []
     while len(taken) < count:
         frames = sub.recv_multipart()
-        if frames[0] != events.HEARTBEAT_TOPIC:
+        if frames[0] != wire.HEARTBEAT_TOPIC:
             taken.append(frames)
     return taken
 
@@ -64,8 +64,8 @@ def wait_for_head(sub: zmq.Socket[bytes], head: int) -> int:
     """Read until a heartbeat knows of this event. Returns the epoch."""
     while True:
         frames = sub.recv_multipart()
-        epoch, sequence = events.position_of(frames)
-        if frames[0] == events.HEARTBEAT_TOPIC and sequence == head:
+        epoch, sequence = wire.position_of(frames)
+        if frames[0] == wire.HEARTBEAT_TOPIC and sequence == head:
             return epoch
 
 
@@ -79,7 +79,7 @@ class TestPublishing:
         (frames,) = take_events(sub, 1)
 
         with Journal.open_for_writing(bus.file) as book:
-            assert frames == events.to_frames(record, book.epoch)
+            assert frames == wire.to_frames(record, book.epoch)
 
     def test_waking_it_is_enough(self, bus: Bus) -> None:
         started = bus.start(heartbeat_seconds=LONG)
@@ -132,7 +132,7 @@ class TestPublishing:
         topic, position, body = sub.recv_multipart()
 
         assert (topic, body) == (b"heartbeat/-/", b"")
-        assert events.position_of([topic, position, body])[1] == 3
+        assert wire.position_of([topic, position, body])[1] == 3
 
     def test_one_subscriber_that_does_not_read_keeps_nothing_from_another(self, bus: Bus) -> None:
         started = bus.start()
@@ -149,11 +149,11 @@ class TestReplay:
         records = bus.record(20)
         bus.start(LONG)
         *replayed, end = bus.ask(0)
-        epoch, head = events.position_of(end)
+        epoch, head = wire.position_of(end)
 
-        assert replayed == [events.to_frames(record, epoch) for record in records]
+        assert replayed == [wire.to_frames(record, epoch) for record in records]
         assert head == 20
-        assert events.end_from(end) == events.End(since=0, oldest=1)
+        assert wire.end_from(end) == wire.End(since=0, oldest=1)
 
     def test_the_rest_of_it(self, bus: Bus) -> None:
         bus.record(20)
@@ -161,21 +161,21 @@ class TestReplay:
 
         assert sequences(bus.ask(17)) == [18, 19, 20, 20]
 
-    @pytest.mark.parametrize("since", [20, 21, 2**63, events.NEWEST])
+    @pytest.mark.parametrize("since", [20, 21, 2**63, wire.NEWEST])
     def test_from_the_newest_or_beyond_there_is_nothing_but_the_end(self, bus: Bus, since: int) -> None:
         bus.record(20)
         bus.start(LONG)
         (end,) = bus.ask(since)
 
         assert sequences([end]) == [20]
-        assert events.end_from(end).since == since
+        assert wire.end_from(end).since == since
 
     def test_of_an_empty_journal(self, bus: Bus) -> None:
         bus.start(LONG)
         (end,) = bus.ask(0)
 
         assert sequences([end]) == [0]
-        assert events.end_from(end).oldest == 0
+        assert wire.end_from(end).oldest == 0
 
     def test_so_much_at_a_time(self, bus: Bus) -> None:
         bus.record(REPLAY_LIMIT + 10)
@@ -242,7 +242,7 @@ class TestReplay:
         while slow.poll(200):
             frames = slow.recv_multipart()
             (sequence,) = sequences([frames])
-            if frames[0] == events.END_TOPIC:
+            if frames[0] == wire.END_TOPIC:
                 assert before == REPLAY_LIMIT
             else:
                 assert sequence in (1, before + 1)
@@ -531,7 +531,7 @@ class TestAJournalInTrouble:
         published = take_events(sub, 3)
 
         assert sequences(published) == [1, 2, 3]
-        assert events.position_of(published[0])[0] != before
+        assert wire.position_of(published[0])[0] != before
 
     def test_an_older_copy_in_its_place_is_published_from_where_it_ends(
         self, bus: Bus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -19,11 +19,12 @@ import pytest
 import zmq
 
 from tests.watcher.bus import AT, KEY, LONG, Bus, Frames, free_port, in_use, logged, wait_until
-from watcher import events, publisher, subscriber
-from watcher.events import Event, Message, Opened, Record, Stopped
+from watcher import publisher, subscriber, wire
+from watcher.events import Event, Opened, Record, Stopped
 from watcher.journal import Journal
 from watcher.publisher import REPLAY_LIMIT
 from watcher.subscriber import Subscriber
+from watcher.wire import Message
 
 ROOT = Path(__file__).parents[2]
 Join = Callable[..., Subscriber]
@@ -282,7 +283,7 @@ class TestEveryEventOnceAndInOrder:
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from watcher.config import Events
+from watcher.settings import Events
 from watcher.events import Opened
 from watcher.journal import Journal
 from watcher.publisher import Publisher
@@ -428,13 +429,13 @@ class Script:
     def question(self) -> int:
         """Wait for a question. Returns the number it names."""
         self.asker, name, since = self.router.recv_multipart()
-        assert name == events.REPLAY_REQUEST
+        assert name == wire.REPLAY_REQUEST
         return int.from_bytes(since, "big")
 
     def answer(self, since: int, sent: list[int], head: int, *, epoch: int = EPOCH, oldest: int = 1) -> None:
         for number in sent:
             self.router.send_multipart([self.asker, *self.event(number, epoch)])
-        end = events.end_of_replay(epoch, head, events.End(since, oldest))
+        end = wire.end_of_replay(epoch, head, wire.End(since, oldest))
         self.router.send_multipart([self.asker, *end])
 
     def joined(self) -> None:
@@ -444,7 +445,7 @@ class Script:
     @staticmethod
     def event(number: int, epoch: int = EPOCH) -> Frames:
         data = msgspec.Raw(msgspec.json.encode(Opened(f"{number}")))
-        return events.to_frames(Record(number, AT, "opened", KEY, data), epoch)
+        return wire.to_frames(Record(number, AT, "opened", KEY, data), epoch)
 
 
 @pytest.fixture
@@ -615,8 +616,8 @@ class TestGarbage:
             [topic, position, body, b"too many"],
             [topic, position, b"{"],
             [topic, position, b"\xff\xfe"],
-            [events.HEARTBEAT_TOPIC, position, b""],
-            [events.END_TOPIC, position, b'{"since": 0, "oldest": 5}'],
+            [wire.HEARTBEAT_TOPIC, position, b""],
+            [wire.END_TOPIC, position, b'{"since": 0, "oldest": 5}'],
         ]
 
     def test_on_the_replay_socket(self, script: Script, join: Join) -> None:
@@ -662,7 +663,7 @@ class TestGarbage:
         script.question()
         script.answer(0, [1], head=1)
         take(source, 1)
-        script.pub.send_multipart(events.heartbeat(8, 2))
+        script.pub.send_multipart(wire.heartbeat(8, 2))
         while not script.router.poll(0):
             assert source.receive(0.02) is None
         assert script.question() == 1
@@ -672,7 +673,7 @@ class TestGarbage:
         assert script.question() == 0
         script.answer(0, [1, 2], head=2, epoch=8)
         assert take(source, 2) == [1, 2]
-        for old in (script.event(2), events.heartbeat(script.EPOCH, 2), script.event(3, epoch=8)):
+        for old in (script.event(2), wire.heartbeat(script.EPOCH, 2), script.event(3, epoch=8)):
             script.pub.send_multipart(old)
         while not script.router.poll(0):
             message = source.receive(0.02)

@@ -34,6 +34,9 @@ def commands() -> list[list[str]]:
 def test_there_are_the_commands_that_there_should_be() -> None:
     assert {" ".join(path) for path in commands()} == {
         *("", "run", "once", "plan", "status", "events", "demo"),
+        *("rotate", "seal", "backup", "compress", "archive", "expire"),
+        *("hold", "release", "restore", "verify", "merge"),
+        *("audit", "audit verify", "audit export"),
         *("config", "config show", "config check", "config init"),
     }
 
