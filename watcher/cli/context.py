@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from watcher.config import Settings
+    from watcher.settings import Settings
 
 
 class Context(Struct, frozen=True):
@@ -22,6 +22,22 @@ class Context(Struct, frozen=True):
         from watcher.config import load
 
         return load(self.config_file)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the environment asks, as shell scripts do, that nothing is changed."""
+        from watcher.config import dry_run_wanted
+
+        return dry_run_wanted()
+
+    def say_environment(self) -> None:
+        """Say once which variables of shell scripts are honoured, and as what."""
+        import typer
+
+        from watcher.config import script_variables
+
+        for line in script_variables():
+            typer.echo(f"tickward: {line}", err=True)
 
 
 def write_json(value: object) -> None:

@@ -11,8 +11,8 @@ import typer
 from watcher.cli.context import Context
 
 if TYPE_CHECKING:
-    from watcher.config import Settings
-    from watcher.events import Message
+    from watcher.settings import Settings
+    from watcher.wire import Message
 
 
 def events(
@@ -31,10 +31,10 @@ def events(
 
 
 def _messages(settings: Settings, since: int | None, last: int, follow: bool) -> Iterator[Message]:
-    from watcher.events import from_frames, to_frames
     from watcher.journal import Journal
     from watcher.paths import journal_file
     from watcher.subscriber import Subscriber
+    from watcher.wire import from_frames, to_frames
 
     journal = Journal.open_for_reading(journal_file(settings.data))
     position = 0

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from watcher.cli import config, demo, events, once, plan, run, status
+from watcher.cli import (
+    audit,
+    config,
+    demo,
+    events,
+    hold,
+    once,
+    plan,
+    restore,
+    run,
+    status,
+    steps,
+    verify,
+)
 from watcher.cli.context import Context
 
 EXIT_STATUS = """
@@ -45,6 +58,7 @@ def common(
     ] = False,
 ) -> None:
     context.obj = Context(config_file, debug)
+    context.obj.say_environment()
 
 
 app.command()(run.run)
@@ -52,5 +66,17 @@ app.command()(once.once)
 app.command()(plan.plan)
 app.command()(status.status)
 app.command()(events.events)
+app.command()(hold.hold)
+app.command()(hold.release)
+app.command()(restore.restore)
+app.command()(verify.verify)
+app.command()(steps.rotate)
+app.command()(steps.seal)
+app.command()(steps.backup)
+app.command()(steps.compress)
+app.command()(steps.archive)
+app.command()(steps.expire)
+app.command()(steps.merge)
+app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)

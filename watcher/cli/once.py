@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from watcher.cli.context import Context
+from watcher.cli.plan import plan
 
 
 def once(context: typer.Context) -> None:
@@ -14,5 +15,8 @@ def once(context: typer.Context) -> None:
 
     options: Context = context.obj
     settings = options.load()
+    if options.dry_run:
+        context.invoke(plan, context=context)
+        raise typer.Exit
     logs.set_up(settings.log, options.debug)
     raise typer.Exit(App(settings).once())

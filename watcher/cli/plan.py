@@ -23,7 +23,7 @@ def plan(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what would be done, when and why, and what each other day waits for. Changes nothing."""
-    from watcher.app import clock_of
+    from watcher.premises import clock_of
     from watcher.survey import survey
 
     options: Context = context.obj

@@ -18,7 +18,7 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how things stand. Works with the daemon running or not, and says which."""
-    from watcher.app import clock_of
+    from watcher.premises import clock_of
     from watcher.survey import survey
 
     options: Context = context.obj
@@ -39,8 +39,10 @@ def _report(found: Survey) -> dict[str, Any]:
     blocked = [e for e in found.plan.entries if isinstance(e, Block)]
     deferred = [d for d in databases if d.facts.deferred is not None]
     failed = [(d.key, f) for d in databases for f in d.facts.failed.values()]
+    held = [d for d in databases if d.facts.hold is not None]
+    lost = [d.key for d in databases if d.facts.lost is not None]
     uncounted = [d.key for d in databases if d.facts.sealed is not None and not d.facts.sealed.counted]
-    failing = failed or any(entry.failed for entry in blocked)
+    failing = failed or lost or any(entry.failed for entry in blocked)
     verdict = "FAILING" if failing else "ATTENTION" if blocked or deferred or uncounted else "OK"
     if found.daemon_pid is None and verdict == "OK":
         verdict = "ATTENTION"
@@ -57,8 +59,18 @@ def _report(found: Survey) -> dict[str, Any]:
         "deferred": [_deferred(database.key, database.facts) for database in deferred],
         "failed": [{"database": key, "failure": failure} for key, failure in failed],
         "uncounted": uncounted,
-        "databases": [_database(database) for database in databases if database.files.primary],
+        "held": [{"database": d.key, "hold": d.facts.hold, "since": d.facts.times["held"]} for d in held],
+        "lost": lost,
+        "last_verified": _last(databases, "verified", "repaired"),
+        "last_drill": _last(databases, "drilled"),
+        "databases": [_database(database) for database in databases if database.files.present],
     }
+
+
+def _last(databases: list[Any], *events: str) -> Any:
+    """When one of these last happened to any of them."""
+    times = [d.facts.times[event] for d in databases for event in events if event in d.facts.times]
+    return max(times, default=None)
 
 
 def _deferred(key: str, facts: Any) -> dict[str, Any]:
@@ -76,7 +88,7 @@ def _database(database: Any) -> dict[str, Any]:
     from watcher.lifecycle import state_of
 
     facts, files = database.facts, database.files
-    primary = files.database or files.compressed
+    primary = files.database or files.compressed or files.archived
     return {
         "database": database.key,
         "state": state_of(database),
@@ -86,6 +98,8 @@ def _database(database: Any) -> dict[str, Any]:
         "live_copy": facts.backed_up is not None and facts.backed_up.live,
         "backed_up": facts.backed_up is not None and not facts.backed_up.live,
         "sha256": facts.sealed.sha256 if facts.sealed else None,
+        "on_hold": facts.hold is not None,
+        "proven_at": facts.proven_at,
     }
 
 
@@ -116,7 +130,8 @@ def _print(report: dict[str, Any]) -> None:
 def _lines(report: dict[str, Any]) -> list[str]:
     from watcher.wording import moment
 
-    lines = [f"blocked: {b['database']}: {b['reason']}" for b in report["blocked"]]
+    lines = [f"LOST: {key}: no good copy of it is left" for key in report["lost"]]
+    lines += [f"blocked: {b['database']}: {b['reason']}" for b in report["blocked"]]
     for item in report["deferred"]:
         who = ", ".join(map(str, item["holders"])) or "an unknown process"
         copied = item["safety_copy_at"]
@@ -135,7 +150,14 @@ def _lines(report: dict[str, Any]) -> list[str]:
             f"attempt {failed.attempt}; {again}"
         )
     lines += [f"due: {a['database']} {a['step']}: {a['reason']}" for a in report["due"]]
-    return [*lines, f"next due: {moment(report['next_due'])}"]
+    for item in report["held"]:
+        hold = item["hold"]
+        lines.append(f"on hold: {item['database']} since {moment(item['since'])} by {hold.by}: {hold.reason}")
+    proofs = (
+        f"last verified: {moment(report['last_verified'])}",
+        f"last restore drill: {moment(report['last_drill'])}",
+    )
+    return [*lines, "; ".join(proofs), f"next due: {moment(report['next_due'])}"]
 
 
 def _table(databases: list[dict[str, Any]]) -> Any:
@@ -149,7 +171,7 @@ def _table(databases: list[dict[str, Any]]) -> Any:
     for row in databases:
         table.add_row(
             row["database"],
-            row["state"],
+            f"{row['state']}{', on hold' if row['on_hold'] else ''}",
             f"{row['ticks']:,}" if row["ticks"] is not None else "-",
             size(row["bytes"]) if row["bytes"] is not None else "-",
             size(row["bytes_now"]) if row["bytes_now"] is not None else "-",

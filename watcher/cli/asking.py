@@ -1,0 +1,244 @@
+"""What the commands that change something have in common: name days, ask, follow, say how it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from watcher.cli.context import Context, write_json
+from watcher.errors import ConfigError, TickwardError
+
+if TYPE_CHECKING:
+    from watcher.plan import Order
+    from watcher.requests import Ended, Finished, Intention, Reply, Request
+    from watcher.settings import Settings
+
+DAYS = typer.Argument(metavar="[DAY]...", help="2026-01-20, or ticks/2026-01-20; none: all that are due.")
+DRY_RUN = typer.Option("--dry-run", help="Show what would be done. Changes nothing.")
+JSON = typer.Option("--json", help="Print JSON.")
+
+
+def keys_of(days: list[str], settings: Settings) -> tuple[str, ...]:
+    """The keys of the days that a person named. A date alone means that day of every stream."""
+    return tuple(dict.fromkeys(key for day in days for key in _keys_of(day, settings)))
+
+
+def _keys_of(text: str, settings: Settings) -> list[str]:
+    stream, _, day = text.rpartition("/")
+    try:
+        day = date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise ConfigError(f"{text!r} is not a day such as 2026-01-20 or ticks/2026-01-20") from None
+    streams = settings.data.streams
+    if stream and stream not in streams:
+        raise ConfigError(f"{text!r}: there is no stream {stream!r}; there are {', '.join(streams)}")
+    return [f"{name}/{day}" for name in ([stream] if stream else streams)]
+
+
+def carry_out(context: Context, order: Order, *, dry_run: bool, json: bool) -> None:
+    """Plan it, or do it and follow it to its end. Raises `typer.Exit` with the exit status."""
+    if dry_run or context.dry_run:
+        _show_intentions(intentions(context.load(), order), json)
+    else:
+        carry_out_now(context, order, json=json)
+
+
+def carry_out_now(context: Context, request: Request, *, json: bool) -> None:
+    """Ask the daemon, or without one do it here; show what becomes of each day."""
+    teller = _Teller(json)
+    with teller:
+        for_each_reply(context, request, teller)
+    finished = teller.finished
+    if json:
+        write_json(teller.report())
+    else:
+        teller.say_finished()
+    raise typer.Exit(finished.exit_code if finished is not None else 1)
+
+
+def for_each_reply(context: Context, request: Request, tell: Callable[[Reply], None]) -> None:
+    """Hand every answer on, from the daemon if there is one. Raises `TickwardError` if nobody can answer."""
+    from watcher.control import ask, myself
+    from watcher.lock import Lock
+    from watcher.paths import resolved
+
+    settings = context.load()
+    state = Path(resolved(settings).data.state)
+    answers = ask(state, request)
+    if answers is None and (pid := Lock(state).holder()) is not None:
+        raise TickwardError(
+            f"a tickward without a daemon's ear (pid {pid}) is at work here: wait for it, and ask again"
+        )
+    if answers is not None:
+        with answers:
+            for reply in answers:
+                tell(reply)
+        return
+
+    from msgspec.structs import replace
+
+    from watcher import logs
+    from watcher.app import App
+
+    logs.set_up(settings.log, context.debug, quiet=True)
+    App(settings).carry_out(replace(request, by=myself()), tell)
+
+
+def intentions(settings: Settings, order: Order) -> tuple[Intention, ...]:
+    """What an order would come to now, by a look from outside."""
+    from watcher.plan import ordered
+    from watcher.premises import clock_of
+    from watcher.requests import Intention
+    from watcher.survey import survey
+
+    now = clock_of(settings.clock).now()
+    found = survey(settings, now)
+    entries = ordered(found.databases.values(), settings, now, order, found.doubts)
+    return tuple(map(Intention.of, entries))
+
+
+def _show_intentions(found: tuple[Intention, ...], json: bool) -> None:
+    if json:
+        write_json({"dry_run": True, "planned": found})
+    else:
+        for each in found:
+            verb = {"action": f"would {each.step}", "wait": "nothing to do", "block": "refused"}[each.entry]
+            typer.echo(f"{each.database}  {verb}: {each.reason}")
+        if not found:
+            typer.echo("nothing is due")
+    raise typer.Exit(1 if any(each.is_refusal for each in found) else 0)
+
+
+class _Teller:
+    """Takes the answers: shows them to a person as they come, or keeps them for one JSON document."""
+
+    def __init__(self, json: bool) -> None:
+        self._json = json
+        self._planned: tuple[Intention, ...] = ()
+        self._ended: list[Ended] = []
+        self._bars = None if json else _Bars()
+        self.finished: Finished | None = None
+
+    def __call__(self, reply: Reply) -> None:
+        from watcher.requests import Ended, Finished, Planned, Progress, Refused
+
+        match reply:
+            case Planned():
+                self._planned = reply.intentions
+                self._say_planned()
+            case Progress():
+                if self._bars:
+                    self._bars.move(reply)
+            case Ended():
+                self._ended.append(reply)
+                if self._bars:
+                    self._bars.remove(reply)
+                self._say(_sentence(reply))
+            case Finished():
+                self.finished = reply
+            case Refused():
+                raise TickwardError(reply.why)
+
+    def report(self) -> dict[str, Any]:
+        """The one JSON document."""
+        done, failed = (self.finished.done, self.finished.failed) if self.finished else (0, 0)
+        return {"planned": self._planned, "ended": self._ended, "done": done, "failed": failed}
+
+    def say_finished(self) -> None:
+        if not self._planned and not self._ended:
+            self._say("nothing is due")
+
+    def __enter__(self) -> _Teller:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def _say_planned(self) -> None:
+        for each in self._planned:
+            if each.entry != "action":
+                verb = "refused" if each.is_refusal else "nothing to do"
+                self._say(f"{each.database}  {verb}: {each.reason}")
+
+    def _say(self, line: str) -> None:
+        if self._bars:
+            with self._bars.hidden():
+                typer.echo(line)
+
+
+def _sentence(ended: Ended) -> str:
+    from watcher.wording import details
+
+    if not ended.ok:
+        hint = f"; {ended.hint}" if ended.hint else ""
+        return f"{ended.database}  {ended.event.upper() or 'failed'}: {ended.message}{hint}"
+    if ended.step is None:
+        return f"{ended.database}  {ended.message}"
+    told = details(ended.data or {})
+    what = f"{ended.event} in {ended.seconds:.1f} s" if ended.event else ended.message or "was done already"
+    return f"{ended.database}  {what}  {told}".rstrip()
+
+
+class _Bars:
+    """A bar for each step under way, with rate and time left. On a terminal only."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+        self._tasks: dict[str, Any] = {}
+
+    def start(self) -> None:
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        self._progress = Progress(
+            *columns,
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._progress.start()
+
+    def move(self, reply: Any) -> None:
+        if self._progress is None:
+            return
+        name = f"{reply.database} {reply.step}"
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=reply.total_bytes)
+        self._progress.update(self._tasks[name], completed=reply.done_bytes, total=reply.total_bytes)
+
+    def remove(self, reply: Ended) -> None:
+        if (task := self._tasks.pop(f"{reply.database} {reply.step}", None)) is not None:
+            self._progress.remove_task(task)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """For a line on stdout: the bars, on stderr, may share its terminal."""
+        if self._progress is not None:
+            self._progress.stop()
+        yield
+        if self._progress is not None:
+            self._progress.start()
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,0 +1,113 @@
+"""``tickward rotate``, ``seal``, ``backup``, ``compress``, ``archive``, ``expire``, ``merge``: a step, now.
+
+With a daemon running it is handed to the daemon and followed to its end; without one it is done here, under
+the same lock. The hour of a schedule gives way to the order; the age of a day gives way to its being named,
+except for a deletion; the rails give way to nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from handlers.contract import Step
+from watcher.cli.asking import DAYS, DRY_RUN, JSON, carry_out, keys_of
+from watcher.cli.context import Context
+from watcher.errors import ConfigError
+
+Days = Annotated[list[str] | None, DAYS]
+DryRun = Annotated[bool, DRY_RUN]
+Json = Annotated[bool, JSON]
+
+
+def rotate(context: typer.Context, days: Days = None, dry_run: DryRun = False, json: Json = False) -> None:
+    """Announce a rotation that is due, and create the databases of the days ahead."""
+    _order(context, Step.CREATE, days, dry_run, json)
+
+
+def seal(context: typer.Context, days: Days = None, dry_run: DryRun = False, json: Json = False) -> None:
+    """Seal days that are over and whose writer has gone: fold, check, count, hash."""
+    _order(context, Step.SEAL, days, dry_run, json)
+
+
+def backup(context: typer.Context, days: Days = None, dry_run: DryRun = False, json: Json = False) -> None:
+    """Make the second copy of sealed days, read back and compared."""
+    _order(context, Step.BACKUP, days, dry_run, json)
+
+
+def compress(
+    context: typer.Context,
+    days: Days = None,
+    after_days: Annotated[
+        int | None, typer.Option(min=0, max=36500, metavar="N", help="Those older than N days.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=1, max=22, metavar="L", help="zstd's scale.")] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Compress backed-up days, both copies, and remove the uncompressed ones once all is proven."""
+    _order(context, Step.COMPRESS, days, dry_run, json, after_days=after_days, level=level)
+
+
+def archive(
+    context: typer.Context,
+    days: Days = None,
+    after_days: Annotated[
+        int | None, typer.Option(min=0, max=36500, metavar="N", help="Those older than N days.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Move compressed days to the archive."""
+    _order(context, Step.ARCHIVE, days, dry_run, json, after_days=after_days)
+
+
+def expire(
+    context: typer.Context,
+    days: Days = None,
+    confirm: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Agree to N deletions at once: the number that is due.")
+    ] = 0,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Delete every copy of days past their retention, with a certificate. Never sooner, never on hold."""
+    _order(context, Step.EXPIRE, days, dry_run, json, confirmed=confirm)
+
+
+def merge(
+    context: typer.Context,
+    days: Annotated[list[str], typer.Argument(metavar="DAY...", help="2026-01-20, or ticks/2026-01-20.")],
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Bring the ticks of a late file into the compressed day that it stands beside; it is sealed anew."""
+    _order(context, Step.MERGE, days, dry_run, json)
+
+
+def _order(
+    context: typer.Context,
+    step: Step,
+    days: list[str] | None,
+    dry_run: bool,
+    json: bool,
+    *,
+    after_days: int | None = None,
+    level: int | None = None,
+    confirmed: int = 0,
+) -> None:
+    from watcher.plan import Order
+
+    if days and after_days is not None:
+        raise ConfigError("name days or give --after-days, not both: a day that is named is of age")
+    options: Context = context.obj
+    order = Order(
+        step,
+        by="",
+        keys=keys_of(days or [], options.load()),
+        after_days=after_days,
+        level=level,
+        confirmed=confirmed,
+    )
+    carry_out(options, order, dry_run=dry_run, json=json)

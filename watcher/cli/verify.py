@@ -1,0 +1,37 @@
+"""``tickward verify``: is every copy still what it was?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from handlers.contract import Step
+from watcher.cli.asking import DRY_RUN, JSON, carry_out, keys_of
+from watcher.cli.context import Context
+from watcher.errors import ConfigError
+
+
+def verify(
+    context: typer.Context,
+    days: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DAY]...", help="2026-01-20, or ticks/2026-01-20; none: all that are due."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every day that has a copy.")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="N days, drawn by lot.")] = None,
+    dry_run: Annotated[bool, DRY_RUN] = False,
+    json: Annotated[bool, JSON] = False,
+) -> None:
+    """Read every copy of days again and compare it with what was recorded; repair a bad one from a good one.
+
+    Exit status 1 if a day is lost: no good copy of it is left.
+    """
+    from watcher.plan import Order
+
+    if sum((bool(days), everything, sample is not None)) > 1:
+        raise ConfigError("name days, or give --all, or --sample N: one of them")
+    options: Context = context.obj
+    keys = keys_of(days or [], options.load())
+    order = Order(Step.VERIFY, by="", keys=keys, everything=everything, sample=sample or 0)
+    carry_out(options, order, dry_run=dry_run, json=json)
