@@ -17,11 +17,12 @@ import msgspec
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from watcher.config import PREFIX, Settings, load
-from watcher.events import Message
+from watcher.config import PREFIX, load
 from watcher.journal import Journal
 from watcher.paths import journal_file
+from watcher.settings import Settings
 from watcher.subscriber import Subscriber
+from watcher.wire import Message
 
 PATIENCE_SECONDS = 60.0
 """Only a broken program waits for so long: tests wait for events, and those come in milliseconds."""
@@ -102,10 +103,11 @@ class World:
     def configure(self, now: str = f"{TODAY}T12:00", **sections: dict[str, Any]) -> None:
         """Write the configuration: a clock that shows ``now`` at this moment, and what else is asked."""
         table: dict[str, dict[str, Any]] = {
-            "data": {"root": "db", "backup": "backup", "state": "state"},
+            "data": {"root": "db", "backup": "backup", "archive": "archive", "state": "state"},
             "watch": {},
             "seal": {"retry_seconds": 0.5, "retry_max_seconds": 1.0},
-            "workers": {"retry_seconds": 0.2, "retry_max_seconds": 1.0},
+            # Not nice: beside other tests that use every core, its workers would not come to anything.
+            "workers": {"retry_seconds": 0.2, "retry_max_seconds": 1.0, "nice": 0},
             "events": {"publish": f"ipc://{self.folder}/e", "replay": f"ipc://{self.folder}/r"},
             "log": {"file": "tickward.jsonl"},
             "clock": {"start": now, "origin": time.time()},

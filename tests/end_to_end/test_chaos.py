@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 import signal
+from datetime import date
 
 import pytest
 
 from tests.end_to_end.harness import World
+from watcher.demo import ledger
+from watcher.demo.disk import look
+from watcher.demo.expected import WARM
 from watcher.demo.proof import prove
+from watcher.paths import journal_file
 
 DAYS = [f"2026-01-{day:02}" for day in range(10, 18)]
 TICKS = 3000
@@ -36,9 +41,11 @@ def test_killed_again_and_again(world: World, seed: int) -> None:
         for day in DAYS:
             events.until("compressed", f"ticks/{day}")
     assert world.stop(daemon) == 0
-    proofs = prove(world.settings)
-    assert [(proof.day, proof.form, proof.ticks, proof.problems) for proof in proofs] == [
-        (day, "zst", TICKS, ()) for day in DAYS
+    data, days = world.settings.data, [date.fromisoformat(day) for day in DAYS]
+    disk = look(data, days, certified=())
+    proofs = prove(disk, ledger.read(journal_file(data)), dict.fromkeys(days, TICKS))
+    assert [(proof.day, disk[proof.day].tier, proof.ticks, proof.problems) for proof in proofs] == [
+        (day, WARM, TICKS, ()) for day in days
     ]
     assert world.temporaries() == []
     assert world.unbroken()
