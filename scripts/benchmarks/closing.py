@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks.common import TODAY, configure, daemon, make_day, path_of, percentile, subscribe
-from watcher.config import Settings
+from watcher.settings import Settings
 
 
 def main() -> None:
