@@ -57,16 +57,22 @@ def compress(job: Job) -> Compressed:
         retire(database, sealed, job.options.quiet_seconds)
     if spare is not None:
         _remove_spare(backup, spare)
+    known = job.compressed if _is_recorded(job, first) else None
     return Compressed(
         path=str(path),
         sha256=sealed.sha256,
         compressed_sha256=first.compressed_sha256,
         size_bytes=first.content_bytes,
         compressed_bytes=first.compressed_bytes,
-        level=job.options.level,
-        frame_bytes=job.options.frame_bytes,
+        level=known.level if known else job.options.level,
+        frame_bytes=known.frame_bytes if known else job.options.frame_bytes,
         backup_path=job.paths.backup_compressed,
     )
+
+
+def _is_recorded(job: Job, found: Written) -> bool:
+    """Whether it is the file that was recorded before: then that record says how it was made."""
+    return job.compressed is not None and job.compressed.compressed_sha256 == found.compressed_sha256
 
 
 def _first_copy(job: Job, target: Path) -> Written:

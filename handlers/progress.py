@@ -16,6 +16,8 @@ Report = Callable[[int, int], None]
 class Cells(Protocol):
     """Two whole numbers that the parent can see: ``multiprocessing.RawArray("Q", 2)``."""
 
+    def __getitem__(self, index: int, /) -> int: ...
+
     def __setitem__(self, index: int, value: int, /) -> None: ...
 
 
@@ -35,11 +37,6 @@ def report(done: int, total: int) -> None:
     if _Listener.cells is not None:
         _Listener.cells[1] = total
         _Listener.cells[0] = done
-
-
-def clear() -> None:
-    """Nothing is under way: before a job and after it, so that nobody takes the last one's end for it."""
-    report(0, 0)
 
 
 def silent(done: int, total: int) -> None:

@@ -29,7 +29,7 @@ from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardErr
 from watcher.events import DAEMON_KEY, Event, Record, Rotated, Started, Stopped
 from watcher.filesystem import FileSystem, Hints
 from watcher.inventory import Inventory
-from watcher.journal import Anchor, Journal
+from watcher.journal import Journal, Witness
 from watcher.lock import Lock
 from watcher.loop import Loop
 from watcher.paths import journal_file
@@ -276,9 +276,11 @@ class App:
             _AFTER_ERROR_SECONDS,
         )
 
-    def _write_metadata(self, rotated: Mapping[str, tuple[Rotated, datetime]], anchor: Anchor | None) -> None:
+    def _write_metadata(
+        self, rotated: Mapping[str, tuple[Rotated, datetime]], witness: Witness | None
+    ) -> None:
         try:
-            metadata.write(Path(self._settings.data.root), rotated, anchor)
+            metadata.write(Path(self._settings.data.root), rotated, witness)
         except OSError as error:
             logger.error("{} cannot be written: {}", metadata.NAME, error)
 

@@ -22,7 +22,7 @@ from msgspec import Raw, Struct
 
 from watcher import journal_format as form
 from watcher.events import DAEMON_KEY, Configured
-from watcher.journal import Anchor, Journal, Start
+from watcher.journal import Journal, Start, Witness
 from watcher.journal_format import BrokenError, Link
 from watcher.state import Facts
 
@@ -70,21 +70,21 @@ class Entry(Struct, frozen=True):
     """The rules in force from this event on, by name; None: none were recorded yet."""
 
 
-def check(journal: Journal, anchor: Anchor | None) -> Finding | None:
+def check(journal: Journal, witness: Witness | None) -> Finding | None:
     """The first thing that is not what was recorded; None if all is.
 
     Args:
-        anchor: what was noted outside of the journal, before it was opened; None if nothing was.
+        witness: what was noted outside of the journal, before it was opened; None if nothing was.
     """
-    found = examine(journal, anchor)
+    found = examine(journal, witness)
     return found if isinstance(found, Finding) else None
 
 
-def examine(journal: Journal, anchor: Anchor | None) -> Proof | Finding:
+def examine(journal: Journal, witness: Witness | None) -> Proof | Finding:
     """The same, with what was proven. Raises `TickwardError` for events that this version does not know."""
     try:
         with journal.snapshot():
-            return _prove(journal, anchor)
+            return _prove(journal, witness)
     except BrokenError as broken:
         return Finding(broken.sequence, broken.problem)
     except (apsw.Error, UnicodeDecodeError) as error:
@@ -108,11 +108,11 @@ def trail(journal: Journal, since: int = 0, key: str | None = None) -> Iterator[
             yield Entry(row.sequence, row.time, row.event, row.key, data, row.hash.hex(), policy)
 
 
-def _prove(journal: Journal, anchor: Anchor | None) -> Proof:
+def _prove(journal: Journal, witness: Witness | None) -> Proof:
     start = journal.start()
     last = _require_chain(journal, start)
     _require_head(journal.head_link(), last)
-    outside = _require_outside(journal, anchor)
+    outside = _require_outside(journal, witness)
     _require_anchor_facts(journal, start)
     keys = _require_facts(journal)
     first = journal.oldest()
@@ -169,26 +169,26 @@ def _require_head(head: Link, last: Link) -> None:
         raise BrokenError(f"event {head.sequence} is not the one that was recorded last", head.sequence)
 
 
-def _require_outside(journal: Journal, anchor: Anchor | None) -> int | None:
+def _require_outside(journal: Journal, witness: Witness | None) -> int | None:
     """The number of the event that was compared; None if there is none to compare."""
-    if anchor is None:
+    if witness is None:
         return None
-    if anchor.epoch != f"{journal.epoch:x}":
+    if witness.epoch != f"{journal.epoch:x}":
         raise BrokenError("it is not the journal that was in use: another was begun, or put in its place")
-    if anchor.sequence > journal.head():
+    if witness.sequence > journal.head():
         first = journal.head() + 1
         raise BrokenError(
-            f"events {first} to {anchor.sequence} are missing: an older copy of it was put in its place",
+            f"events {first} to {witness.sequence} are missing: an older copy of it was put in its place",
             first,
         )
-    link = journal.link(anchor.sequence)
-    if link is not None and link.hex() != anchor.hash:
+    link = journal.link(witness.sequence)
+    if link is not None and link.hex() != witness.hash:
         raise BrokenError(
-            f"event {anchor.sequence} is not the one that was there at {anchor.at:%Y-%m-%d %H:%M:%S} UTC: "
+            f"event {witness.sequence} is not the one that was there at {witness.at:%Y-%m-%d %H:%M:%S} UTC: "
             "it, or some before it, were written anew",
-            anchor.sequence,
+            witness.sequence,
         )
-    return anchor.sequence if link is not None else None
+    return witness.sequence if link is not None else None
 
 
 def _require_anchor_facts(journal: Journal, start: Start) -> None:

@@ -12,6 +12,9 @@ from typing import Protocol
 
 MAX_SLEEP_SECONDS = 30.0
 """A sleep is monotonic and the wall clock is not: re-read it at least this often."""
+_JUMP = timedelta(hours=1)
+"""A clock that is further off than this from what has really passed was set, or wrong."""
+_DOUBT = timedelta(minutes=10)
 
 
 class Clock(Protocol):
@@ -26,6 +29,29 @@ class Clock(Protocol):
     def elapsed(self) -> float:
         """Seconds of this clock since some moment, whatever jumps the time of day makes."""
         ...
+
+
+class ClockDoubt:
+    """Notices a clock that was set. One that was set forward is doubted for a while."""
+
+    def __init__(self) -> None:
+        self.until: datetime | None = None
+        """So long the clock is not trusted with what goes by the date alone; None: it is trusted."""
+        self._seen: tuple[datetime, float] | None = None
+
+    def watch(self, now: datetime, elapsed_seconds: float) -> bool:
+        """Look at the clock once more; whether it was set since the last look.
+
+        ``elapsed_seconds`` is what has really passed since some moment: see `Clock.elapsed`.
+        """
+        before, self._seen = self._seen, (now, elapsed_seconds)
+        if before is None:
+            return False
+        jump = now - before[0] - timedelta(seconds=elapsed_seconds - before[1])
+        if abs(jump) < _JUMP:
+            return False
+        self.until = now + _DOUBT if jump > timedelta(0) else None
+        return True
 
 
 class SystemClock:

@@ -7,17 +7,16 @@ ends before, that the order ended with it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from handlers.contract import Done, Outcome, Step
+from handlers.contract import Done, Lost, Outcome, Step
 from watcher.events import Event, Record, name_of
-from watcher.plan import Action, Block, Doubts, Entry, Order, ordered
+from watcher.plan import Action, Block, Entry, Order, Wait
 from watcher.requests import (
     Ended,
     Finished,
@@ -27,14 +26,10 @@ from watcher.requests import (
     Refused,
     Reply,
     Request,
-    is_running,
 )
-from watcher.settings import Settings
-from watcher.state import Database
 
 Tell = Callable[[Reply], None]
-HandOut = Callable[[Action, Order], bool]
-"""Starts a job if there is room for it; whether there was."""
+Start = Callable[[Action, Order], bool]
 
 _STOPPED = "the daemon was stopped before it was done: ask again"
 
@@ -89,18 +84,21 @@ class Desk:
         return bool(self._inbox or self._under_way)
 
     def advance(
-        self,
-        databases: Callable[[], Iterable[Database]],
-        settings: Settings,
-        now: datetime,
-        doubts: Doubts,
-        hand_out: HandOut,
+        self, planned: Callable[[Order], list[Entry]], has_room: Callable[[Step], bool], start: Start
     ) -> None:
-        """Hand out what can be begun now."""
+        """Begin what can be begun now.
+
+        Args:
+            planned: says what an order comes to at this moment.
+            has_room: whether one more such step may start.
+            start: starts a job, if there is room for it; returns whether there was.
+        """
         for each in self._under_way:
             if not each.begun:
-                self._begin(each, ordered(databases(), settings, now, each.order, doubts))
-            self._go_on(each, databases, settings, now, doubts, hand_out)
+                self._begin(each, planned(each.order), start)
+            elif each.pending and has_room(each.order.step):
+                order = replace(each.order, keys=tuple(sorted(each.pending)), everything=False, sample=0)
+                self._go_on(each, planned(order), start)
         self._clear()
 
     def ended(self, outcome: Outcome, event: Event | None, record: Record | None) -> None:
@@ -133,33 +131,23 @@ class Desk:
                 if total:
                     each.tell(Progress(key, step, min(done, total), total))
 
-    def _begin(self, each: _Undertaking, entries: list[Entry]) -> None:
+    def _begin(self, each: _Undertaking, entries: list[Entry], start: Start) -> None:
         each.begun = True
         each.tell(Planned(tuple(map(Intention.of, entries))))
         for entry in entries:
-            if isinstance(entry, Action) or is_running(entry):
+            if isinstance(entry, Action) or _is_passing(entry):
                 each.pending.add(entry.key)
             else:
                 each.failed += isinstance(entry, Block)
+        self._go_on(each, [entry for entry in entries if entry.key in each.pending], start)
 
-    def _go_on(
-        self,
-        each: _Undertaking,
-        databases: Callable[[], Iterable[Database]],
-        settings: Settings,
-        now: datetime,
-        doubts: Doubts,
-        hand_out: HandOut,
-    ) -> None:
-        if not each.pending:
-            return
-        order = replace(each.order, keys=tuple(sorted(each.pending)), everything=False, sample=0)
-        for entry in ordered(databases(), settings, now, order, doubts):
+    def _go_on(self, each: _Undertaking, entries: list[Entry], start: Start) -> None:
+        for entry in entries:
             if isinstance(entry, Action):
-                if hand_out(entry, each.order):
+                if start(entry, each.order):
                     each.pending.discard(entry.key)
                     each.running[entry.key] = entry.step
-            elif not is_running(entry):
+            elif not _is_passing(entry):
                 self._drop(each, entry)
 
     def _drop(self, each: _Undertaking, entry: Entry) -> None:
@@ -178,21 +166,23 @@ class Desk:
 
 def _ended(outcome: Outcome, event: Event | None, record: Record | None) -> Ended:
     job = outcome.job
-    name = name_of(event) if event is not None else ""
     told = Ended(
         job.key,
         job.step,
-        ok=isinstance(outcome, Done) and name != "lost",
-        event=name,
+        ok=isinstance(outcome, Done) and not isinstance(event, Lost),
+        event=name_of(event) if event is not None else "",
         sequence=record.sequence if record else 0,
         data=_plain(event),
         seconds=outcome.seconds,
     )
     if isinstance(outcome, Done):
-        lost = event if name == "lost" else None
-        return replace(told, message=getattr(lost, "error", ""), hint=getattr(lost, "hint", ""))
+        return replace(told, message=event.error, hint=event.hint) if isinstance(event, Lost) else told
     return replace(told, message=outcome.message, hint=outcome.hint)
 
 
 def _plain(event: Event | None) -> Any:
     return msgspec.to_builtins(event) if event is not None else None
+
+
+def _is_passing(entry: Entry) -> bool:
+    return isinstance(entry, Wait) and entry.passing

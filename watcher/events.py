@@ -147,7 +147,7 @@ class Configured(Struct, frozen=True):
     """The policy that is in force from now on. Recorded at the first start, and whenever it has changed."""
 
     policy: dict[str, str]
-    """Each rule in words, by its name, e.g. ``compress``: ``after 7 days, 0 2 * * SUN``."""
+    """Each rule in words, by its name, e.g. ``restore``: ``kept for 7 days``."""
 
 
 class Tier(Struct, frozen=True):

@@ -14,13 +14,15 @@ from watcher.state import Database
 _SUCCESSES = ("created", *(stage.state.value for stage in STAGES), "verified", "drilled", "restored")
 
 
-def health_due(told: datetime | None, schedule: str, now: datetime) -> bool:
-    """Whether it is time to say it again: once after a pause, not once for each time that was missed."""
+def health_at(told: datetime | None, schedule: str, now: datetime) -> datetime | None:
+    """When it is to be said again: once after a pause, not once for each time that was missed.
+
+    None for never; ``now`` for the first time.
+    """
     if schedule == NEVER:
-        return False
+        return None
     last = last_of([told] if told else [], now)
-    moment = next_after(schedule, last) if last else now
-    return moment is not None and moment <= now
+    return next_after(schedule, last) if last else now
 
 
 def health(databases: Iterable[Database], plan: Plan, free_bytes: Mapping[str, int]) -> Health:
@@ -47,8 +49,7 @@ def _tiers(databases: list[Database]) -> dict[str, Tier]:
         state = state_of(database)
         if state is State.ABSENT:
             continue
-        sealed, files = database.facts.sealed, database.files
-        first = files.database or files.compressed or files.archived
+        sealed, first = database.facts.sealed, database.files.first
         bytes_now = first.size_bytes if first else 0
         raw = sealed.size_bytes if sealed else bytes_now
         before = found.get(state, Tier(0, 0, 0))

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from handlers.contract import Step
 from watcher.events import Held, Record, Released, name_of
+from watcher.plan.entries import TAKE_AWAY
 from watcher.requests import Ended, Hold, Release
 from watcher.state import Database
-
-_TAKE_AWAY = (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE)
 
 
 class Verdict(Struct, frozen=True):
@@ -50,7 +48,7 @@ def _hold(key: str, database: Database | None, request: Hold) -> Verdict:
     facts = database.facts
     if facts.expired:
         return Verdict(key, None, False, f"it was deleted on {facts.times['expired']:%Y-%m-%d}")
-    if database.running in _TAKE_AWAY:
+    if database.running in TAKE_AWAY:
         return Verdict(key, None, False, f"its {database.running} is running now: ask again after it")
     if facts.hold is not None and facts.hold.reason == request.reason:
         return Verdict(key, None, True, f"it is on hold already, by {facts.hold.by}")

@@ -69,8 +69,8 @@ class Inventory:
                 self.change(key, facts=known)
 
     def scan(self) -> None:
-        """Walk the root and the backups; look anew at every day, and probe those not sealed."""
-        found = set(self._databases)
+        """Walk everything; look anew at every day that is there or should be, and probe those not sealed."""
+        found = {key for key, database in self._databases.items() if not database.facts.expired}
         for top in _tops(self._data):
             for path in _walk(Path(top)):
                 if key := self.key_of(path):

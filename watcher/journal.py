@@ -34,7 +34,7 @@ _COLUMNS = "sequence, time, event, key, data, hash"
 _BUSY_MS = 5000
 
 
-class Anchor(Struct, frozen=True):
+class Witness(Struct, frozen=True):
     """Which event was the newest at some time, noted outside of the journal: it must not change any more."""
 
     epoch: str
@@ -194,12 +194,13 @@ class Journal:
         except (ValueError, TypeError) as error:  # also what msgspec raises
             raise BrokenError(f"event {number} does not say what the rest is proven from", number) from error
 
-    def anchor(self) -> Anchor | None:
+    def witness(self) -> Witness | None:
         """What to note outside of the journal: its newest event now; None if there is none."""
-        head = self.head_link()
-        row = self.row(head.sequence)
+        with self.snapshot():  # number, hash and time of one event, whatever is recorded meanwhile
+            head = self.head_link()
+            row = self.row(head.sequence)
         at = datetime.fromisoformat(row.time) if row else None
-        return Anchor(f"{self.epoch:x}", head.sequence, head.hash.hex(), at) if at else None
+        return Witness(f"{self.epoch:x}", head.sequence, head.hash.hex(), at) if at else None
 
     def first_broken(self) -> int | None:
         """The first event that does not follow from the one before it; None if all do.

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from loguru import logger
 from msgspec.structs import replace
 
 from handlers.contract import Done, Lost, Outcome, Step
-from watcher.clock import Clock
+from watcher.clock import Clock, ClockDoubt
 from watcher.desk import Desk, Ticket
 from watcher.events import DAEMON_KEY, Configured, Event, Record, Rotated
 from watcher.filesystem import Hints
-from watcher.health import health, health_due
+from watcher.health import health, health_at
 from watcher.holds import judge
 from watcher.inventory import Inventory
-from watcher.journal import Anchor, Journal
+from watcher.journal import Journal, Witness
 from watcher.journal_format import BrokenError
 from watcher.notices import rotations
 from watcher.outcomes import event_of, is_failure, job_of
@@ -28,33 +29,29 @@ from watcher.plan import (
     MIDNIGHT_MARGIN,
     Action,
     Doubts,
+    Entry,
     Order,
     Plan,
     Wait,
     at_midnight,
     next_midnight,
+    ordered,
     plan,
     wanted,
 )
 from watcher.plan.retention import policy_in_words
 from watcher.pool import Pool
 from watcher.requests import Finished
-from watcher.schedule import next_after
 from watcher.settings import Settings
 from watcher.state import Facts, fold
 
 _MAX_ROUNDS = 5
 """Recording one thing can reveal the next (closed, then re-opened); more than this is a defect."""
 
-_JUMP = timedelta(hours=1)
-"""A clock that is further off than this from what has really passed was set, or wrong."""
-_DOUBT = timedelta(minutes=10)
-"""For so long a clock that jumped forward is not trusted with what goes by the date alone."""
-
 Announce = Callable[[Record, Event, float | None], None]
 """Called with each recorded event, and how many seconds the step took that led to it."""
 
-WriteMetadata = Callable[[Mapping[str, tuple[Rotated, datetime]], Anchor | None], None]
+WriteMetadata = Callable[[Mapping[str, tuple[Rotated, datetime]], Witness | None], None]
 """Called with the last rotation of each stream, and the journal's newest event."""
 
 
@@ -87,8 +84,7 @@ class Loop:
         self._streams: dict[str, Facts] = {}
         self._unrecorded: list[Outcome] = []
         self._scan_at: datetime | None = None
-        self._last_seen: tuple[datetime, float] | None = None
-        self._clock_doubted_until: datetime | None = None
+        self._clock_doubt = ClockDoubt()
         self._pruned_on: date | None = None
         self._broken = False
         """Whether it has been said that the journal is not what was recorded."""
@@ -105,13 +101,14 @@ class Loop:
     def step(self, now: datetime, hints: Hints) -> Plan:
         """One round. Returns the plan that was acted upon."""
         self._rotate(now)
-        self._watch_clock(now)
+        if self._clock_doubt.watch(now, self._clock.elapsed()):
+            self.scan_again()  # nothing that was planned holds
         self.take_outcomes(now)
         self._look(now, hints)
         self._answer(self.desk.take(), now)
         current = self._plan_and_notice(now)
         self._rotate(now)
-        self.desk.advance(self._inventory.databases, self.settings, now, self._doubts(), self._start)
+        self.desk.advance(partial(self._planned, now), self._pool.has_room, self._start)
         if not self.by_order_only:
             self._hand_out(current.actions)
             self._keep_house(current, now)
@@ -125,9 +122,7 @@ class Loop:
             moments.append(self.last_plan.next_due)
         settling = self._inventory.unsettled_until(now, self.settings)
         again = self._inventory.probe_again_at(self.settings)
-        told = self._streams.get(DAEMON_KEY, Facts()).times.get("health", now)
-        health_at = next_after(self.settings.health.schedule, min(told, now))
-        moments += [moment for moment in (settling, again, health_at) if moment is not None]
+        moments += [moment for moment in (settling, again, self._health_at(now)) if moment is not None]
         return max(min(moments), now)
 
     def busy(self) -> bool:
@@ -157,7 +152,7 @@ class Loop:
 
     def note_outside(self) -> None:
         """Note the last rotation, and how far the journal has got, where the journal itself is not."""
-        self._write_metadata(self.rotated(), self._journal.anchor())
+        self._write_metadata(self.rotated(), self._journal.witness())
 
     def take_outcomes(self, now: datetime) -> None:
         """Record what jobs have returned since the last time."""
@@ -214,18 +209,6 @@ class Loop:
             self.record([(notice.key, notice.event) for notice in notices], now)
             self.note_outside()
 
-    def _watch_clock(self, now: datetime) -> None:
-        """Notice a clock that was set: forward it is doubted for a while, backward nothing planned holds."""
-        elapsed = self._clock.elapsed()
-        before, self._last_seen = self._last_seen, (now, elapsed)
-        if before is None:
-            return
-        jump = now - before[0] - timedelta(seconds=elapsed - before[1])
-        if abs(jump) < _JUMP:
-            return
-        self._scan_at = None
-        self._clock_doubted_until = now + _DOUBT if jump > _JUMP else None
-
     def _look(self, now: datetime, hints: Hints) -> None:
         self._inventory.require_root()
         if hints.rescan or self._scan_at is None or self._scan_at <= now:
@@ -247,7 +230,7 @@ class Loop:
 
     def _doubts(self) -> Doubts:
         inventory = self._inventory
-        return Doubts(inventory.backup_doubt(), inventory.archive_doubt(), self._clock_doubted_until)
+        return Doubts(inventory.backup_doubt(), inventory.archive_doubt(), self._clock_doubt.until)
 
     def _answer(self, tickets: list[Ticket], now: datetime) -> None:
         """Holds and releases: recorded at once, or refused with a reason."""
@@ -263,14 +246,18 @@ class Loop:
 
     def _keep_house(self, current: Plan, now: datetime) -> None:
         """Once in a while: say how things stand, and let go of events that are older than is asked for."""
-        told = self._streams.get(DAEMON_KEY, Facts()).times.get("health")
-        if health_due(told, self.settings.health.schedule, now):
+        due = self._health_at(now)
+        if due is not None and due <= now:
             found = health(self._inventory.databases(), current, self._inventory.free_bytes())
             self.record([(DAEMON_KEY, found)], now)
             self.note_outside()
         if self._pruned_on != now.date():
             self._pruned_on = now.date()
             self._prune(now)
+
+    def _health_at(self, now: datetime) -> datetime | None:
+        told = self._streams.get(DAEMON_KEY, Facts()).times.get("health")
+        return health_at(told, self.settings.health.schedule, now)
 
     def _prune(self, now: datetime) -> None:
         """Let go of old events; but of none in a journal that is not what was recorded."""
@@ -300,10 +287,13 @@ class Loop:
         self._pool.submit(job)
         return True
 
+    def _planned(self, now: datetime, order: Order) -> list[Entry]:
+        return ordered(self._inventory.databases(), self.settings, now, order, self._doubts())
+
     def _take(self, outcome: Outcome, now: datetime) -> None:
         job, database = outcome.job, self._inventory.look_at(outcome.job.key)
         event = event_of(outcome, database, self.settings.workers, now)
-        if not isinstance(outcome, Done):
+        if job.step is Step.SEAL and not isinstance(outcome, Done):
             self._inventory.change(job.key, attempted_at=now)
         self.failures += is_failure(outcome) or isinstance(event, Lost)
         record = self.record([(job.key, event)], now, outcome.seconds)[0] if event is not None else None

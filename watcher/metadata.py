@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from handlers.files import publish_over, temporary
 from watcher.events import Rotated
-from watcher.journal import Anchor
+from watcher.journal import Witness
 
 NAME = "rotation_metadata.json"
 
@@ -24,20 +24,20 @@ NAME = "rotation_metadata.json"
 class _Audited(Struct):
     """What of the file the audit wants."""
 
-    audit: Anchor
+    audit: Witness
 
 
 def write(
-    root: Path, rotations: Mapping[str, tuple[Rotated, datetime]], anchor: Anchor | None = None
+    root: Path, rotations: Mapping[str, tuple[Rotated, datetime]], witness: Witness | None = None
 ) -> Path:
     """Replace the file as a whole: a reader sees the old one or the new one, never half of one.
 
     The top level describes the first stream, as scripts for a single stream expect it; ``streams`` has them
-    all; ``audit`` is the anchor, if there is one. Raises `OSError` if it cannot be written.
+    all; ``audit`` is the witness, if there is one. Raises `OSError` if it cannot be written.
     """
     described = {name: _describe(rotated, at) for name, (rotated, at) in rotations.items()}
     first = next(iter(described.values()), {})
-    audit = {"audit": anchor} if anchor is not None else {}
+    audit = {"audit": witness} if witness is not None else {}
     content = {**first, "streams": described, **audit}
     file = root / NAME
     with temporary(file) as fresh:
@@ -46,8 +46,8 @@ def write(
     return file
 
 
-def read_anchor(root: Path) -> Anchor | None:
-    """The anchor that was noted last; None if there is no file, none in it, or it cannot be read."""
+def read_witness(root: Path) -> Witness | None:
+    """The witness that was noted last; None if there is no file, none in it, or it cannot be read."""
     try:
         return msgspec.json.decode((root / NAME).read_bytes(), type=_Audited).audit
     except (OSError, ValueError):  # also what msgspec raises

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from handlers.contract import (
-    SCHEDULE,
     Done,
     Expiry,
     Failure,
@@ -92,6 +91,8 @@ def event_of(outcome: Outcome, database: Database, workers: Workers, now: dateti
             return Reopened(path, error)
         case Trouble.CORRUPT:
             return Corrupt(job.step, path, error, outcome.problems, hint, evidence)
+        case Trouble.CONFLICT if job.restoring.target:
+            return None  # it is about a file of the caller's, and says nothing of the day
         case Trouble.CONFLICT:
             return Conflict(path, error, hint, evidence)
         case _ if job.step in _BY_HAND:
@@ -103,11 +104,6 @@ def event_of(outcome: Outcome, database: Database, workers: Workers, now: dateti
 def is_failure(outcome: Outcome) -> bool:
     """Whether a job ended in what a person should hear of; a writer who came back is none."""
     return isinstance(outcome, Failure) and outcome.trouble not in (Trouble.BUSY, Trouble.CHANGED)
-
-
-def is_ordered(job: Job) -> bool:
-    """Whether a person asked for it."""
-    return job.by != SCHEDULE
 
 
 def _deferred(failure: Failure, facts: Facts, now: datetime) -> Event | None:

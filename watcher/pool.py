@@ -25,8 +25,6 @@ from handlers.contract import Failure, Job, Outcome, Step, Trouble
 
 Run = Callable[[Job], Outcome]
 T = TypeVar("T")
-Cells = Any
-"""Two numbers in shared memory, bytes done and bytes in all: written by a worker, read here, never locked."""
 
 IDLE_SECONDS = 30.0
 """Workers that had nothing to do for so long are let go, and with them their memory."""
@@ -164,7 +162,7 @@ class _Worker(NamedTuple):
     """One child process, or none yet, and where it says how far it is."""
 
     executor: ProcessPoolExecutor
-    cells: Cells
+    cells: progress.Cells
 
 
 class Workers(Executor):
@@ -187,7 +185,7 @@ class Workers(Executor):
             if len(self._busy) >= self._count:
                 raise RuntimeError(f"all {self._count} workers have a job")
             worker = self._idle.pop() if self._idle else self._make()
-            worker.cells[:] = [0, 0]
+            worker.cells[0] = worker.cells[1] = 0
             try:
                 future = worker.executor.submit(fn, *args, **kwargs)
             except BrokenExecutor:  # it was killed
@@ -241,7 +239,7 @@ def _wait(future: Future[Outcome], seconds: float) -> None:
         future.exception(timeout=max(seconds, 0.0))
 
 
-def _prepare_worker(nice: int, parent: int, cells: Cells) -> None:
+def _prepare_worker(nice: int, parent: int, cells: progress.Cells) -> None:
     progress.listen(cells)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the daemon decides when its workers end

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from handlers.contract import Step
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED
-from watcher.plan import Action, Block, Entry, Order
+from watcher.plan import Entry, Order
 
 
 class Hold(Struct, frozen=True, tag="hold", forbid_unknown_fields=True):
@@ -96,15 +96,3 @@ class Refused(Struct, frozen=True, tag="refused"):
 
 
 Reply = Planned | Progress | Ended | Finished | Refused
-
-
-def refusals(entries: list[Entry]) -> int:
-    """How many of the days a person must look at."""
-    return sum(isinstance(entry, Block) for entry in entries)
-
-
-def is_running(entry: Entry) -> bool:
-    """Whether something is under way, after which it is to be looked at again."""
-    return not isinstance(entry, Action | Block) and (
-        entry.reason.endswith("is running") or entry.reason == "to be recorded first"
-    )

@@ -77,6 +77,16 @@ class Files(Struct, frozen=True):
         return self.database is not None or self.compressed is not None or self.retired
 
     @property
+    def first(self) -> Signature | None:
+        """The first copy in whatever form it is: uncompressed, compressed, archived."""
+        return self.database or self.compressed or self.archived
+
+    @property
+    def any_copy(self) -> bool:
+        """Whether there is a copy anywhere, the second ones included."""
+        return self.present or self.backup is not None or self.backup_compressed is not None
+
+    @property
     def present(self) -> bool:
         """Whether the first copy of this day is anywhere: in the root or in the archive."""
         return self.primary or self.archived is not None

@@ -18,7 +18,7 @@ from tests.watcher.builders import RAW, backed_up, compressed, sealed
 from tests.watcher.processes import Child
 from watcher.audit import Finding, Proof, check, examine, trail
 from watcher.events import Closed, Configured, Event, Opened, Reopened, Rotated, Stopped
-from watcher.journal import Anchor, Journal
+from watcher.journal import Journal, Witness
 from watcher.journal_format import BEGINNING, Link, Row, begin, chain, encode_facts, put_head
 from watcher.state import Facts, fold
 
@@ -96,8 +96,8 @@ def move(journal: Journal, number: int, to: int) -> None:
     edit_row(journal, number, f"sequence = {to}")
 
 
-def found(journal: Journal, anchor: Anchor | None = None) -> Finding:
-    finding = check(journal, anchor)
+def found(journal: Journal, witness: Witness | None = None) -> Finding:
+    finding = check(journal, witness)
     assert finding is not None
     return finding
 
@@ -344,46 +344,46 @@ def written_anew(journal: Journal, history: list[tuple[str, Event]]) -> None:
 
 class TestWhatWasNotedOutside:
     def test_a_journal_that_was_written_anew(self, whole: Journal) -> None:
-        anchor = whole.anchor()
-        assert anchor is not None
+        witness = whole.witness()
+        assert witness is not None
         written_anew(whole, [*HISTORY[:4], (KEY, sealed(ticks=11)), *HISTORY[5:]])
-        finding = found(whole, anchor)
+        finding = found(whole, witness)
         assert finding.sequence == 10
         assert "event 10 is not the one that was there at 2026-01-20 10:00:00 UTC" in finding.problem
 
     def test_a_journal_that_was_written_anew_and_went_on(self, whole: Journal) -> None:
-        anchor = whole.anchor()
+        witness = whole.witness()
         written_anew(whole, [HISTORY[0], *HISTORY, *HISTORY])
-        assert found(whole, anchor).sequence == 10
+        assert found(whole, witness).sequence == 10
 
     def test_a_journal_that_was_cut_and_everything_else_with_it(self, whole: Journal) -> None:
-        anchor = whole.anchor()
+        witness = whole.witness()
         written_anew(whole, HISTORY[:8])
-        assert found(whole, anchor) == Finding(
+        assert found(whole, witness) == Finding(
             9, "events 9 to 10 are missing: an older copy of it was put in its place"
         )
 
     def test_another_journal_in_its_place(self, whole: Journal) -> None:
-        anchor = whole.anchor()
+        witness = whole.witness()
         change(whole, "UPDATE meta SET value = 7 WHERE name = 'epoch'")
         with Journal.open_for_writing(Path(whole._connection.filename)) as other:
             assert check(other, None) is None
-            assert "another was begun" in found(other, anchor).problem
+            assert "another was begun" in found(other, witness).problem
 
     @pytest.mark.parametrize("count", range(1, 11))
     def test_every_event_may_be_noted(self, whole: Journal, count: int) -> None:
-        anchor = Anchor(f"{whole.epoch:x}", count, (whole.link(count) or b"").hex(), AT)
-        assert isinstance(proof := examine(whole, anchor), Proof)
+        witness = Witness(f"{whole.epoch:x}", count, (whole.link(count) or b"").hex(), AT)
+        assert isinstance(proof := examine(whole, witness), Proof)
         assert proof.outside == count
-        assert found(whole, replace(anchor, hash="ab")).sequence == count
+        assert found(whole, replace(witness, hash="ab")).sequence == count
 
     @pytest.mark.parametrize(("number", "known"), [(3, False), (4, True), (5, True)])
     def test_it_says_nothing_once_it_was_pruned(self, whole: Journal, number: int, known: bool) -> None:
-        anchor = Anchor(f"{whole.epoch:x}", number, (whole.link(number) or b"").hex(), AT)
+        witness = Witness(f"{whole.epoch:x}", number, (whole.link(number) or b"").hex(), AT)
         prune(whole)
-        assert isinstance(proof := examine(whole, anchor), Proof)
+        assert isinstance(proof := examine(whole, witness), Proof)
         assert proof.outside == (number if known else None)
-        assert (check(whole, replace(anchor, hash="ab")) is not None) is known
+        assert (check(whole, replace(witness, hash="ab")) is not None) is known
 
 
 class TestWhatIsProven:
@@ -391,7 +391,7 @@ class TestWhatIsProven:
         until = AT + timedelta(hours=10)
         proof = Proof(10, 1, 10, AT + timedelta(hours=1), until, 0, 4, None)
         assert examine(whole, None) == proof
-        assert examine(whole, whole.anchor()) == replace(proof, outside=10)
+        assert examine(whole, whole.witness()) == replace(proof, outside=10)
 
     def test_of_a_pruned_one(self, pruned: Journal) -> None:
         times = AT + timedelta(hours=5), AT + timedelta(hours=14)
@@ -399,7 +399,7 @@ class TestWhatIsProven:
 
     def test_of_an_empty_one(self, file: Path) -> None:
         with Journal.open_for_writing(file) as journal:
-            assert examine(journal, journal.anchor()) == Proof(0, 0, 0, None, None, 0, 0, None)
+            assert examine(journal, journal.witness()) == Proof(0, 0, 0, None, None, 0, 0, None)
 
     def test_a_reader_can_do_it(self, pruned: Journal, file: Path) -> None:
         with reading(file) as reader:
@@ -446,7 +446,7 @@ def test_it_can_be_done_while_the_daemon_records_and_prunes(file: Path) -> None:
         for _ in range(40):
             child.said()
             with reading(file) as reader:
-                proof = examine(reader, reader.anchor())
+                proof = examine(reader, reader.witness())
                 assert isinstance(proof, Proof), proof
                 heads.add(proof.last)
         child.kill()
@@ -460,7 +460,7 @@ def test_whatever_a_kill_interrupts_is_proven_afterwards(file: Path, lines: int)
         child.kill()
     with Journal.open_for_writing(file) as journal:
         assert journal.head() >= told
-        assert check(journal, journal.anchor()) is None
+        assert check(journal, journal.witness()) is None
 
 
 ENTRIES = st.sampled_from([*HISTORY, (KEY, Reopened("/r/x.db", "late")), ("ticks", HISTORY[1][1])])
@@ -476,7 +476,7 @@ def test_a_journal_that_nobody_touched_is_proven_and_pruning_changes_no_facts(
 ) -> None:
     connection = apsw.Connection(":memory:")
     begin(connection)
-    journal, facts, anchor = Journal(connection), dict[str, Facts](), None
+    journal, facts, witness = Journal(connection), dict[str, Facts](), None
     for hours, step in enumerate(steps):
         now = AT + timedelta(hours=hours)
         if isinstance(step, list):
@@ -485,10 +485,10 @@ def test_a_journal_that_nobody_touched_is_proven_and_pruning_changes_no_facts(
                 facts[key] = fold(facts.get(key, Facts()), event, now)
         elif record := journal.prune(AT + timedelta(hours=step[0]), now, limit=step[1], least=1):
             facts["-"] = fold(facts.get("-", Facts()), record.decode(), now)
-        assert check(journal, anchor) is None
-        anchor = journal.anchor() or anchor
+        assert check(journal, witness) is None
+        witness = journal.witness() or witness
     assert journal.all_facts() == facts
-    assert check(journal, anchor) is None
+    assert check(journal, witness) is None
     journal.close()
 
 

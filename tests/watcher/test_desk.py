@@ -87,14 +87,14 @@ def test_a_whole_life_by_hand_but_for_the_deletion(bench: Bench) -> None:
     for step, event in ((Step.COMPRESS, "compressed"), (Step.ARCHIVE, "archived"), (Step.VERIFY, "verified")):
         assert ended(asked(bench, order(step, DAY))) == {DAY: event}
     answers = asked(bench, order(Step.EXPIRE, DAY))
-    assert planned(answers)[DAY].entry == "wait"
+    assert planned(answers)[DAY].is_refusal, "never before its age"
     assert ended(answers) == {}
     assert bench.events(DAY)[-1] == "verified"
 
 
 def test_a_step_out_of_turn_is_told_which_comes_first(bench: Bench) -> None:
     intention = planned(asked(bench, order(Step.ARCHIVE, DAY)))[DAY]
-    assert (intention.entry, intention.step) == ("wait", Step.COMPRESS)
+    assert (intention.entry, intention.step) == ("block", Step.COMPRESS)
 
 
 def test_a_day_that_there_is_not(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from tests.watcher.bus import AT, KEY, Bus
 from watcher.audit import trail
 from watcher.cli.audit import as_csv
 from watcher.events import EVENTS, Event, Failed, Tier
-from watcher.journal import Anchor, Journal
+from watcher.journal import Journal, Witness
 from watcher.publisher import REPLAY_LIMIT
 from watcher.settings import Events
 from watcher.wire import End, Message
@@ -186,7 +186,7 @@ class TestTheExamples:
 class TestTheProof:
     def test_has_every_field_of_what_is_noted_outside(self) -> None:
         table = PAGE.partition("| field of `audit` |")[2].partition("\n\n")[0]
-        assert rows(table) == list(Anchor.__struct_fields__)
+        assert rows(table) == list(Witness.__struct_fields__)
 
     @pytest.mark.parametrize("pruned", [False, True])
     def test_can_be_checked_without_tickward(self, bus: Bus, pruned: bool) -> None:

@@ -116,7 +116,7 @@ class Watched(World):
         day, key = self.day(action.key), action.key
         of_age = self.calendar.expired(day) - timedelta(hours=0 if action.by == SCHEDULE else 4)
         assert self.clock >= of_age, "younger than the policy: to an order only the hour gives way"
-        assert self._doubted_until is None or self._doubted_until <= self.clock, "by a clock in doubt"
+        assert self._doubt.until is None or self._doubt.until <= self.clock, "by a clock in doubt"
         newer = [
             other
             for other, facts in self.facts.items()
@@ -182,7 +182,7 @@ class Watched(World):
         for key, entry in entries.items():
             database = self.database(key)
             self._check_place(key, state_of(database))
-            if not self.error and self._doubted_until is None and not isinstance(entry, Block):
+            if not self.error and self._doubt.until is None and not isinstance(entry, Block):
                 self._check_done(key, rank(state_of(database)))
             if isinstance(entry, Block):
                 assert self._may_be_blocked(key), f"{key}: {entry.reason}"

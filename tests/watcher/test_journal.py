@@ -35,7 +35,7 @@ from watcher.events import (
     Stopped,
     name_of,
 )
-from watcher.journal import Anchor, Journal
+from watcher.journal import Journal, Witness
 from watcher.journal_format import BEGINNING, BrokenError, begin, chain
 from watcher.state import Facts, fold
 
@@ -399,11 +399,11 @@ class TestTheHead:
         assert journal.first_broken() == 3
 
     def test_can_be_noted_elsewhere(self, journal: Journal) -> None:
-        assert journal.anchor() is None
+        assert journal.witness() is None
         fill(journal, 3)
-        (anchor, link) = journal.anchor(), journal.link(3)
+        (anchor, link) = journal.witness(), journal.link(3)
         assert link is not None
-        assert anchor == Anchor(f"{journal.epoch:x}", 3, link.hex(), AT + timedelta(seconds=2))
+        assert anchor == Witness(f"{journal.epoch:x}", 3, link.hex(), AT + timedelta(seconds=2))
         assert journal.link(4) is None
 
     def test_that_is_gone_is_said_with_what_to_do(self, journal: Journal, file: Path) -> None:
@@ -424,7 +424,7 @@ class TestPruning:
             return None
         assert (record.sequence, record.time, record.key) == (head + 1, at, "-")
         assert record == journal.since(head)[0]
-        assert check(journal, journal.anchor()) is None
+        assert check(journal, journal.witness()) is None
         pruned = record.decode()
         assert isinstance(pruned, Pruned)
         return pruned
@@ -590,7 +590,7 @@ class TestAnOlderFormat:
             journal.record([opened()], AT)
             assert check(journal, None) is None
         with Journal.open_for_writing(old) as journal:
-            assert (journal.head(), check(journal, journal.anchor())) == (5, None)
+            assert (journal.head(), check(journal, journal.witness())) == (5, None)
 
     def test_an_empty_one(self, file: Path) -> None:
         change(file, FORMAT_1)

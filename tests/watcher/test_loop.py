@@ -20,7 +20,7 @@ from watcher.clock import ManualClock
 from watcher.events import Record
 from watcher.filesystem import Hints
 from watcher.loop import Loop
-from watcher.metadata import read_anchor
+from watcher.metadata import read_witness
 from watcher.settings import Data, Events, Log, Settings
 
 NOON = utc("2026-01-20 12:00")
@@ -223,7 +223,7 @@ def test_how_things_stand_is_said_every_hour_and_once_after_a_pause(bench: Bench
 
 def test_how_far_the_journal_has_got_is_noted_outside_of_it(bench: Bench) -> None:
     bench.settle(rescan=True)
-    anchor = read_anchor(bench.folder / "db")
+    anchor = read_witness(bench.folder / "db")
     assert anchor is not None
     assert bench.loop._journal.link(anchor.sequence) == bytes.fromhex(anchor.hash)
     assert check(bench.loop._journal, anchor) is None
@@ -243,7 +243,7 @@ def test_old_events_are_let_go_and_the_rest_is_proven_from_the_anchor(bench: Ben
         bench.settle()
     assert bench.events("-").count("pruned") >= 1
     assert bench.loop._journal.oldest() > 1
-    assert check(bench.loop._journal, read_anchor(bench.folder / "db")) is None
+    assert check(bench.loop._journal, read_witness(bench.folder / "db")) is None
     assert before.keys() <= bench.loop._journal.all_facts().keys()
 
 
@@ -255,7 +255,7 @@ def test_the_policy_is_recorded_when_it_changes_and_only_then(bench: Bench) -> N
     bench.loop.reconfigure(replace(bench.loop.settings, expire=expire))
     assert bench.events("-").count("configured") == 2
     (record,) = bench.loop._journal.since(bench.loop._journal.head() - 1)
-    assert b"after 400 days" in bytes(record.data)
+    assert b"400 days after the end of its day" in bytes(record.data)
 
 
 def test_a_journal_that_was_tampered_with_is_said_once_and_keeps_its_evidence(bench: Bench) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from watcher import metadata
 from watcher.events import Rotated
-from watcher.journal import Anchor
+from watcher.journal import Witness
 
 AT = datetime(2026, 1, 21, 0, 0, 0, 123456, tzinfo=UTC)
 
-ANCHOR = Anchor("1a2b", 42, "ab" * 32, AT)
+ANCHOR = Witness("1a2b", 42, "ab" * 32, AT)
 
 
 def rotated(stream: str = "ticks", current: str = "2026-01-21") -> tuple[Rotated, datetime]:
@@ -81,12 +81,12 @@ class TestTheAnchor:
 
     def test_is_read_back(self, tmp_path: Path) -> None:
         metadata.write(tmp_path, {"ticks": rotated()}, ANCHOR)
-        assert metadata.read_anchor(tmp_path) == ANCHOR
+        assert metadata.read_witness(tmp_path) == ANCHOR
 
     def test_is_none_without_a_file_or_in_one_of_an_older_version(self, tmp_path: Path) -> None:
-        assert metadata.read_anchor(tmp_path) is None
+        assert metadata.read_witness(tmp_path) is None
         metadata.write(tmp_path, {"ticks": rotated()})
-        assert metadata.read_anchor(tmp_path) is None
+        assert metadata.read_witness(tmp_path) is None
 
     @pytest.mark.parametrize(
         "content",
@@ -99,8 +99,8 @@ class TestTheAnchor:
     )
     def test_is_none_in_a_damaged_file(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / metadata.NAME).write_bytes(content)
-        assert metadata.read_anchor(tmp_path) is None
+        assert metadata.read_witness(tmp_path) is None
 
     def test_is_none_where_it_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / metadata.NAME).mkdir()
-        assert metadata.read_anchor(tmp_path) is None
+        assert metadata.read_witness(tmp_path) is None

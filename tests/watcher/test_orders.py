@@ -88,7 +88,7 @@ class TestANamedDay:
     def test_is_never_deleted_before_its_age(self, now: datetime) -> None:
         for changes in ({}, {"after_days": 0}, {"after_days": 1}, {"confirmed": 1}):
             entry = one(archived_day(), now, Step.EXPIRE, **changes)
-            assert isinstance(entry, Wait)
+            assert isinstance(entry, Block)
             assert "expire after 180 days" in entry.reason
 
     def test_may_be_deleted_from_the_midnight_on_which_its_age_has_come(self) -> None:
@@ -97,7 +97,7 @@ class TestANamedDay:
         assert entry.policy == "180 days after the end of its day, schedule 0 4 * * * (UTC)"
 
     def test_may_be_asked_to_be_kept_for_longer(self) -> None:
-        assert isinstance(one(archived_day(), LATER, Step.EXPIRE, after_days=400), Wait)
+        assert isinstance(one(archived_day(), LATER, Step.EXPIRE, after_days=400), Block)
 
     @pytest.mark.parametrize(
         ("subject", "step", "first"),
@@ -110,30 +110,39 @@ class TestANamedDay:
     )
     def test_is_told_what_comes_first(self, subject: Database, step: Step, first: str) -> None:
         entry = one(subject, SOON, step)
-        assert isinstance(entry, Wait)
+        assert isinstance(entry, Block)
         assert entry.reason.startswith(f"its {first} comes first")
 
     @pytest.mark.parametrize(
-        ("subject", "step", "reason"),
+        ("subject", "step", "kind", "reason"),
         [
-            (backed_up_day(), Step.ARCHIVE, "compress after 7 days"),
-            (compressed_day(), Step.COMPRESS, "archive after 30 days"),
-            (database(utc("2026-01-22 00:00").date()), Step.SEAL, "its day is not over"),
-            (with_facts(backed_up_day(), hold=HOLD), Step.COMPRESS, "on hold by ann: audit 17"),
-            (with_facts(compressed_day(), hold=HOLD), Step.ARCHIVE, "on hold by ann: audit 17"),
-            (backed_up_day(running=Step.VERIFY), Step.COMPRESS, "verify is running"),
-            (expired_day(), Step.EXPIRE, "deleted on 2026-07-20 by schedule"),
+            (backed_up_day(), Step.ARCHIVE, Block, "compress after 7 days"),
+            (compressed_day(), Step.COMPRESS, Wait, "done already; compressed; archive after 30 days"),
+            (compressed_day(), Step.CREATE, Wait, "done already"),
+            (database(utc("2026-01-22 00:00").date()), Step.SEAL, Block, "its day is not over"),
+            (with_facts(backed_up_day(), hold=HOLD), Step.COMPRESS, Block, "on hold by ann: audit 17"),
+            (with_facts(compressed_day(), hold=HOLD), Step.ARCHIVE, Block, "on hold by ann: audit 17"),
+            (backed_up_day(running=Step.VERIFY), Step.COMPRESS, Wait, "verify is running"),
+            (expired_day(), Step.EXPIRE, Wait, "deleted on 2026-07-20 by schedule"),
         ],
     )
-    def test_always_has_an_answer(self, subject: Database, step: Step, reason: str) -> None:
+    def test_always_has_an_answer(
+        self, subject: Database, step: Step, kind: type[Entry], reason: str
+    ) -> None:
+        """What is done already is nothing to do; what cannot be done now is refused."""
         entry = one(subject, SOON, step)
-        assert isinstance(entry, Wait)
+        assert isinstance(entry, kind)
         assert reason in entry.reason
+
+    def test_done_already_is_told_also_when_the_next_step_is_due(self) -> None:
+        entry = one(compressed_day(), LATER, Step.COMPRESS)
+        assert isinstance(entry, Wait)
+        assert entry.reason.startswith("done already")
 
     def test_on_hold_is_told_so_also_when_it_is_to_be_read_again(self) -> None:
         subject = with_facts(archived_day(), hold=HOLD, times={"archived": MARCH})
         entry = one(subject, LATER, Step.EXPIRE)
-        assert isinstance(entry, Wait)
+        assert isinstance(entry, Block)
         assert "on hold" in entry.reason
 
     def test_that_nobody_knows_is_refused(self) -> None:
@@ -166,7 +175,7 @@ class TestDoubts:
 
     def test_a_clock_in_doubt_gives_way_to_nobody_where_something_is_taken_away(self) -> None:
         doubts = Doubts(clock_until=LATER + timedelta(minutes=1))
-        assert isinstance(one(archived_day(), LATER, Step.EXPIRE, doubts), Wait)
+        assert isinstance(one(archived_day(), LATER, Step.EXPIRE, doubts), Block)
         assert isinstance(one(archived_day(), LATER, Step.VERIFY, doubts), Action)
         assert isinstance(one(archived_day(), LATER, Step.RESTORE, doubts), Action)
 

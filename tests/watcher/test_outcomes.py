@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from handlers.contract import Done, Failure, Holder, Job, Lost, Step, Trouble
+from handlers.contract import SCHEDULE, Done, Failure, Holder, Job, Lost, Restoring, Step, Trouble
 from tests.watcher.builders import (
     SETTINGS,
     archived_day,
@@ -20,7 +21,7 @@ from tests.watcher.builders import (
     with_facts,
 )
 from watcher.events import Conflict, Corrupt, Deferred, Event, Failed, Reopened
-from watcher.outcomes import event_of, is_failure, is_ordered, job_of
+from watcher.outcomes import event_of, is_failure, job_of
 from watcher.plan import Action, Order
 from watcher.state import Database
 
@@ -105,6 +106,15 @@ def test_a_loss_is_recorded_with_the_files_as_they_are_after_it() -> None:
     assert event_of(Done(job, compressed(), 1.0), subject, SETTINGS.workers, NOW) == compressed()
 
 
+def test_a_conflict_over_a_file_of_the_callers_says_nothing_of_the_day() -> None:
+    subject = compressed_day()
+    elsewhere = failure(Step.RESTORE, Trouble.CONFLICT)
+    elsewhere = replace(elsewhere, job=replace(elsewhere.job, restoring=Restoring("/home/ann/day.db")))
+    assert event_of(elsewhere, subject, SETTINGS.workers, NOW) is None
+    in_root = failure(Step.RESTORE, Trouble.CONFLICT)
+    assert isinstance(event_of(in_root, subject, SETTINGS.workers, NOW), Conflict)
+
+
 @pytest.mark.parametrize(
     ("trouble", "counts"),
     [(Trouble.BUSY, False), (Trouble.CHANGED, False), (Trouble.CORRUPT, True), (Trouble.FAILED, True)],
@@ -125,10 +135,9 @@ class TestTheJob:
             "past its retention",
             "ann",
         )
-        assert is_ordered(job)
         other = job_of(Action(subject.key, Step.ARCHIVE, "", NOW), subject, SETTINGS)
         assert other.expiry is None
-        assert not is_ordered(other)
+        assert other.by == SCHEDULE
 
     def test_has_what_was_recorded_of_the_day(self) -> None:
         subject = with_facts(archived_day(), superseded=("bb",))

@@ -425,6 +425,10 @@ class TestRestoredCopies:
         assert entry.until == until
         assert step_of(decide(subject, until)) == Step.COMPRESS
 
+    def test_a_restored_day_without_a_second_copy_gets_one_at_once(self) -> None:
+        subject = with_facts(sealed_day(), restored=restored(COMPRESSED_AT))
+        assert step_of(decide(subject, LATER)) == Step.BACKUP
+
 
 class TestWhatWasInterrupted:
     """A run that was killed, as it is found: files changed, and nothing recorded."""

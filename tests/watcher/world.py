@@ -39,6 +39,7 @@ from handlers.contract import (
     Verified,
 )
 from tests.watcher.builders import paths
+from watcher.clock import ClockDoubt
 from watcher.events import Event
 from watcher.holds import judge
 from watcher.lifecycle import State, state_of
@@ -105,8 +106,7 @@ class World:
         self.is_mounted = {"backup": True, "archive": True}
         self._looked_at: dict[str, tuple[object, Database]] = {}
         self._count = 0
-        self._seen: tuple[datetime, datetime] | None = None
-        self._doubted_until: datetime | None = None
+        self._doubt = ClockDoubt()
         self._write_today()
 
     # What the daemon can see.
@@ -148,7 +148,7 @@ class World:
 
     def doubts(self) -> Doubts:
         reasons = {name: "" if there else f"{name} is away" for name, there in self.is_mounted.items()}
-        return Doubts(reasons["backup"], reasons["archive"], self._doubted_until)
+        return Doubts(reasons["backup"], reasons["archive"], self._doubt.until)
 
     # What the world does.
 
@@ -192,7 +192,7 @@ class World:
 
     def restart(self) -> None:
         """What was only in memory is gone."""
-        self._seen, self._doubted_until = None, None
+        self._doubt = ClockDoubt()
         self.attempted.clear()
         self.facts = {key: replace(facts, failed={}) for key, facts in self.facts.items()}
 
@@ -203,7 +203,7 @@ class World:
             at_once: so many steps are done before it is planned anew.
             lives: raises `Killed` after so many changes of the disks.
         """
-        self._watch_clock()
+        self._doubt.watch(self.clock, self.truth.timestamp())
         done = 0
         for _ in range(2000):
             found = plan(self.databases(), self.settings, self.clock, self.doubts())
@@ -261,16 +261,6 @@ class World:
         self.facts[key] = fold(self.facts.get(key, Facts()), event, self.clock)
         self.log.append(Entry(self.truth, self.clock, key, event))
         self.after_event(key, event, before)
-
-    def _watch_clock(self) -> None:
-        """As the loop does: see `Loop._watch_clock`."""
-        before, self._seen = self._seen, (self.clock, self.truth)
-        if before is None:
-            return
-        jump = (self.clock - before[0]) - (self.truth - before[1])
-        if abs(jump) >= timedelta(hours=1):
-            forward = jump > timedelta(hours=1)
-            self._doubted_until = self.clock + timedelta(minutes=10) if forward else None
 
     # For whoever watches.
 

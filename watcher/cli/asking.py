@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from watcher.cli.context import Context, write_json
-from watcher.errors import ConfigError, TickwardError
+from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
 
 if TYPE_CHECKING:
     from watcher.plan import Order
@@ -41,34 +41,33 @@ def _keys_of(text: str, settings: Settings) -> list[str]:
     return [f"{name}/{day}" for name in ([stream] if stream else streams)]
 
 
-def carry_out(context: Context, order: Order, *, dry_run: bool, json: bool) -> None:
+def carry_out(context: Context, settings: Settings, order: Order, *, dry_run: bool, json: bool) -> None:
     """Plan it, or do it and follow it to its end. Raises `typer.Exit` with the exit status."""
     if dry_run or context.dry_run:
-        _show_intentions(intentions(context.load(), order), json)
+        _show_intentions(intentions(settings, order), json)
     else:
-        carry_out_now(context, order, json=json)
+        carry_out_now(context, settings, order, json=json)
 
 
-def carry_out_now(context: Context, request: Request, *, json: bool) -> None:
+def carry_out_now(context: Context, settings: Settings, request: Request, *, json: bool) -> None:
     """Ask the daemon, or without one do it here; show what becomes of each day."""
     teller = _Teller(json)
     with teller:
-        for_each_reply(context, request, teller)
+        _ask(context, settings, request, teller)
     finished = teller.finished
     if json:
         write_json(teller.report())
     else:
         teller.say_finished()
-    raise typer.Exit(finished.exit_code if finished is not None else 1)
+    raise typer.Exit(finished.exit_code if finished is not None else EXIT_STEP_FAILED)
 
 
-def for_each_reply(context: Context, request: Request, tell: Callable[[Reply], None]) -> None:
+def _ask(context: Context, settings: Settings, request: Request, tell: Callable[[Reply], None]) -> None:
     """Hand every answer on, from the daemon if there is one. Raises `TickwardError` if nobody can answer."""
     from watcher.control import ask, myself
     from watcher.lock import Lock
     from watcher.paths import resolved
 
-    settings = context.load()
     state = Path(resolved(settings).data.state)
     answers = ask(state, request)
     if answers is None and (pid := Lock(state).holder()) is not None:
@@ -112,7 +111,7 @@ def _show_intentions(found: tuple[Intention, ...], json: bool) -> None:
             typer.echo(f"{each.database}  {verb}: {each.reason}")
         if not found:
             typer.echo("nothing is due")
-    raise typer.Exit(1 if any(each.is_refusal for each in found) else 0)
+    raise typer.Exit(EXIT_STEP_FAILED if any(each.is_refusal for each in found) else EXIT_DONE)
 
 
 class _Teller:

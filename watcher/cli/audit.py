@@ -16,7 +16,7 @@ from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardErr
 
 if TYPE_CHECKING:
     from watcher.audit import Entry, Finding, Proof
-    from watcher.journal import Anchor, Journal
+    from watcher.journal import Journal, Witness
     from watcher.settings import Settings
 
 app = typer.Typer(help="Prove that the journal is what was recorded, and export it.", no_args_is_help=True)
@@ -41,22 +41,23 @@ def verify(
     Exit status 1 if it is not so: the first broken record is named.
     """
     from watcher.audit import Finding
-    from watcher.metadata import read_anchor
+    from watcher.metadata import read_witness
     from watcher.paths import journal_file
 
     options: Context = context.obj
     settings = options.load()
-    anchor = read_anchor(Path(settings.data.root))  # first: what is recorded meanwhile must not be behind it
-    found = _examined(settings, anchor)
+    # First: what is recorded meanwhile must not be behind it.
+    witness = read_witness(Path(settings.data.root))
+    found = _examined(settings, witness)
     finding = found if isinstance(found, Finding) else None
     if json:
         file, proof = str(journal_file(settings.data)), None if finding else found
         sound = finding is None
-        write_json({"sound": sound, "journal": file, "finding": finding, "proof": proof, "outside": anchor})
+        write_json({"sound": sound, "journal": file, "finding": finding, "proof": proof, "outside": witness})
         raise typer.Exit(EXIT_DONE if sound else EXIT_STEP_FAILED)
     if isinstance(found, Finding):
         raise TickwardError(_what_to_do(settings, found.problem))
-    for line in _proven(settings, found, anchor):
+    for line in _proven(settings, found, witness):
         typer.echo(line)
 
 
@@ -116,13 +117,13 @@ def _opened(settings: Settings) -> Iterator[Journal]:
             ) from error
 
 
-def _examined(settings: Settings, anchor: Anchor | None) -> Proof | Finding:
+def _examined(settings: Settings, witness: Witness | None) -> Proof | Finding:
     from watcher.audit import Finding, examine
     from watcher.journal_format import BrokenError
 
     try:
         with _opened(settings) as journal:
-            return examine(journal, anchor)
+            return examine(journal, witness)
     except BrokenError as broken:  # so much so that it cannot even be opened
         return Finding(broken.sequence, broken.problem)
 
@@ -140,7 +141,7 @@ def _what_to_do(settings: Settings, problem: str) -> str:
     )
 
 
-def _proven(settings: Settings, proof: Proof, anchor: Anchor | None) -> Iterator[str]:
+def _proven(settings: Settings, proof: Proof, witness: Witness | None) -> Iterator[str]:
     from watcher.metadata import NAME
     from watcher.paths import journal_file
     from watcher.wording import moment
@@ -155,10 +156,10 @@ def _proven(settings: Settings, proof: Proof, anchor: Anchor | None) -> Iterator
         yield f"older ones were pruned: what they had come to is what event {proof.pruned_by} says"
     yield f"the facts of {proof.keys} databases, streams and others are what the events make of them"
     file = Path(settings.data.root) / NAME
-    if anchor is None:
+    if witness is None:
         yield f"nothing outside of it vouches for it: {file} does not say which event was the newest"
     elif proof.outside is None:
-        yield f"nothing outside of it vouches for it: event {anchor.sequence}, noted in {file}, was pruned"
+        yield f"nothing outside of it vouches for it: event {witness.sequence}, noted in {file}, was pruned"
     else:
         yield f"event {proof.outside} is the one that was noted in {file}"
 

@@ -26,7 +26,8 @@ def hold(
     if not reason.strip():
         raise ConfigError("--reason: say why, for whoever asks in three years")
     _refuse_dry_run(options)
-    carry_out_now(options, Hold(keys_of(days, options.load()), reason.strip(), by=""), json=json)
+    settings = options.load()
+    carry_out_now(options, settings, Hold(keys_of(days, settings), reason.strip(), by=""), json=json)
 
 
 def release(context: typer.Context, days: Named, json: Annotated[bool, JSON] = False) -> None:
@@ -35,7 +36,8 @@ def release(context: typer.Context, days: Named, json: Annotated[bool, JSON] = F
 
     options: Context = context.obj
     _refuse_dry_run(options)
-    carry_out_now(options, Release(keys_of(days, options.load()), by=""), json=json)
+    settings = options.load()
+    carry_out_now(options, settings, Release(keys_of(days, settings), by=""), json=json)
 
 
 def _refuse_dry_run(options: Context) -> None:

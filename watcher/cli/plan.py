@@ -32,9 +32,25 @@ def plan(
     found = survey(settings, now)
     rows = [_row(entry, found) for entry in found.plan.entries]
     if json:
-        write_json({"at": now, "next_due": found.plan.next_due, "databases": rows})
+        moments = {"next_due": found.plan.next_due, "drill_at": found.plan.drill_at}
+        write_json({"at": now, **moments, "databases": rows})
     else:
         _print(rows, now)
+        _say_next(found)
+
+
+def _say_next(found: Survey) -> None:
+    """What is done beside that: it stands in no row, since it is not the next step of any day's life."""
+    import typer
+
+    from watcher.plan import Wait
+    from watcher.wording import moment
+
+    reads = [e.verify_at for e in found.plan.entries if isinstance(e, Wait) and e.verify_at is not None]
+    if reads:
+        typer.echo(f"copies are read again: {len(reads)} days, from {moment(min(reads))}")
+    if found.plan.drill_at is not None:
+        typer.echo(f"next restore drill: {moment(found.plan.drill_at)}")
 
 
 def _time(text: str) -> datetime:
@@ -49,24 +65,18 @@ def _time(text: str) -> datetime:
 
 def _row(entry: Entry, found: Survey) -> dict[str, Any]:
     from watcher.lifecycle import state_of
-    from watcher.plan import Action, Block, Wait
+    from watcher.plan import Action, Wait
 
-    row: dict[str, Any] = {
+    when = entry.due if isinstance(entry, Action) else entry.until if isinstance(entry, Wait) else None
+    return {
         "database": entry.key,
         "state": state_of(found.databases[entry.key]),
         "entry": type(entry).__name__.lower(),
-        "step": None,
+        "step": entry.step,
         "reason": entry.reason,
-        "when": None,
+        "when": when,
+        "verify_at": entry.verify_at if isinstance(entry, Wait) else None,
     }
-    match entry:
-        case Action():
-            row |= {"step": entry.step, "when": entry.due}
-        case Wait():
-            row |= {"step": entry.step, "when": entry.until}
-        case Block():
-            pass
-    return row
 
 
 _STYLES = {"action": "bold green", "wait": "dim", "block": "bold red"}

@@ -32,9 +32,10 @@ def restore(
     from watcher.plan import Order
 
     options: Context = context.obj
-    keys = keys_of([day], options.load())
+    settings = options.load()
+    keys = keys_of([day], settings)
     if to is not None and len(keys) > 1:
         raise ConfigError(f"--to {to}: {day} is a day of several streams; name one, as in {keys[0]}")
     target = str(to.absolute()) if to is not None else ""
     order = Order(Step.RESTORE, by="", keys=keys, target=target, force=force)
-    carry_out(options, order, dry_run=dry_run, json=json)
+    carry_out(options, settings, order, dry_run=dry_run, json=json)

@@ -88,13 +88,12 @@ def _database(database: Any) -> dict[str, Any]:
     from watcher.lifecycle import state_of
 
     facts, files = database.facts, database.files
-    primary = files.database or files.compressed or files.archived
     return {
         "database": database.key,
         "state": state_of(database),
         "ticks": facts.sealed.ticks if facts.sealed else None,
         "bytes": facts.sealed.size_bytes if facts.sealed else None,
-        "bytes_now": primary.size_bytes if primary else None,
+        "bytes_now": files.first.size_bytes if files.first else None,
         "live_copy": facts.backed_up is not None and facts.backed_up.live,
         "backed_up": facts.backed_up is not None and not facts.backed_up.live,
         "sha256": facts.sealed.sha256 if facts.sealed else None,

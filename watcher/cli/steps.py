@@ -102,12 +102,13 @@ def _order(
     if days and after_days is not None:
         raise ConfigError("name days or give --after-days, not both: a day that is named is of age")
     options: Context = context.obj
+    settings = options.load()
     order = Order(
         step,
         by="",
-        keys=keys_of(days or [], options.load()),
+        keys=keys_of(days or [], settings),
         after_days=after_days,
         level=level,
         confirmed=confirmed,
     )
-    carry_out(options, order, dry_run=dry_run, json=json)
+    carry_out(options, settings, order, dry_run=dry_run, json=json)

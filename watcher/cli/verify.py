@@ -32,6 +32,7 @@ def verify(
     if sum((bool(days), everything, sample is not None)) > 1:
         raise ConfigError("name days, or give --all, or --sample N: one of them")
     options: Context = context.obj
-    keys = keys_of(days or [], options.load())
+    settings = options.load()
+    keys = keys_of(days or [], settings)
     order = Order(Step.VERIFY, by="", keys=keys, everything=everything, sample=sample or 0)
-    carry_out(options, order, dry_run=dry_run, json=json)
+    carry_out(options, settings, order, dry_run=dry_run, json=json)

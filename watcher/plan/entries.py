@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from handlers.contract import SCHEDULE, Step
 
+TAKE_AWAY = (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE)
+"""Steps that remove something: what a hold forbids."""
+
 
 class Action(Struct, frozen=True):
     """A step that is due."""
@@ -36,6 +39,8 @@ class Wait(Struct, frozen=True):
     """What will be done then."""
     verify_at: datetime | None = None
     """When its copies are read again, if that is sooner."""
+    passing: bool = False
+    """Something is under way with it: there is another answer in a moment."""
 
 
 class Block(Struct, frozen=True):

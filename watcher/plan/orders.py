@@ -82,7 +82,7 @@ def _stages(
     confirmed = len(known) if order.confirmed else 0
     found = plan(fresh, settings, now, doubts, ages=ages, confirmed=confirmed, reading=False).entries
     if order.keys:
-        named = [_for_named(entry, order) for entry in found if entry.key in order.keys]
+        named = [_for_named(entry, known[entry.key], order) for entry in found if entry.key in order.keys]
         return _as_agreed(named, order) + _unknown(known, order)
     mine = [_by(e, order) for e in found if not isinstance(e, Wait) and e.step is order.step]
     return _as_agreed(mine, order)
@@ -99,10 +99,22 @@ def _age(settings: Settings, order: Order) -> Ageing:
     return Ageing(days, ON_ROTATION)
 
 
-def _for_named(entry: Entry, order: Order) -> Entry:
-    if isinstance(entry, Action) and entry.step is not order.step:
-        return Wait(entry.key, f"its {entry.step} comes first: {entry.reason}", None, entry.step)
-    return _by(entry, order)
+def _for_named(entry: Entry, database: Database, order: Order) -> Entry:
+    """The answer for a day that was named: what cannot be done now is refused, not passed over."""
+    if isinstance(entry, Block) or (isinstance(entry, Wait) and entry.passing):
+        return entry
+    if isinstance(entry, Action) and entry.step is order.step:
+        return _by(entry, order)
+    if _is_done(database, order.step):
+        return Wait(entry.key, f"done already; {entry.reason}", None, entry.step)
+    reason = f"its {entry.step} comes first: {entry.reason}" if isinstance(entry, Action) else entry.reason
+    return Block(entry.key, reason, failed=False, step=entry.step)
+
+
+def _is_done(database: Database, step: Step) -> bool:
+    if step is Step.CREATE:
+        return database.facts.existed or database.files.present
+    return any(s.step is step and s.behind(database) and s.intact(database) for s in STAGES)
 
 
 def _by(entry: Entry, order: Order) -> Entry:
@@ -164,7 +176,7 @@ def _by_hand(known: Mapping[str, Database], now: datetime, order: Order, doubts:
 def _by_hand_one(database: Database, now: datetime, order: Order) -> Entry:
     key, step = database.key, order.step
     if database.running:
-        return Wait(key, f"{database.running} is running")
+        return Wait(key, f"{database.running} is running", passing=True)
     if expired := database.facts.expired:
         reason = f"deleted on {database.facts.times['expired']:%Y-%m-%d} by {expired.by}: {expired.reason}"
         return Block(key, reason, step=step)
@@ -179,8 +191,7 @@ def _by_hand_one(database: Database, now: datetime, order: Order) -> Entry:
 
 def _restore_problem(database: Database, order: Order) -> str:
     files = database.files
-    copies = (files.database, files.compressed, files.archived, files.backup_compressed, files.backup)
-    if not any(copies):
+    if not files.any_copy:
         return "no copy of it is left"
     if order.target:
         return ""
@@ -202,8 +213,7 @@ def _merge_problem(database: Database, _: Order) -> str:
 
 
 def _verify_problem(database: Database, _: Order) -> str:
-    files = database.files
-    return "" if files.present or files.backup or files.backup_compressed else "no copy of it is left"
+    return "" if database.files.any_copy else "no copy of it is left"
 
 
 def _drill_problem(database: Database, _: Order) -> str:

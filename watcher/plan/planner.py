@@ -119,7 +119,7 @@ def plan(
         notice = observe(database, now)
         if notice is not None:
             notices.append(Notice(database.key, notice))
-            entries[database.key] = Wait(database.key, "to be recorded first", now)
+            entries[database.key] = Wait(database.key, "to be recorded first", now, passing=True)
         else:
             entries[database.key] = _entry(database, policy, doubts, now)
     trial = drill(databases, entries, settings, now) if reading else Trial(None, None)
@@ -151,6 +151,8 @@ def at_midnight(now: datetime) -> bool:
 
 
 def _entry(database: Database, policy: Policy, doubts: Doubts, now: datetime) -> Entry:
+    if database.facts.expired and not (database.running or database.files.anomaly):
+        return decide_expired(database)  # of these there are ever more: nothing else is asked of them
     entry = on_hold(_decide(database, policy, doubts, now), database)
     if policy.reading:
         entry = with_verification(entry, database, policy.settings, now)
@@ -160,11 +162,9 @@ def _entry(database: Database, policy: Policy, doubts: Doubts, now: datetime) ->
 def _decide(database: Database, policy: Policy, doubts: Doubts, now: datetime) -> Entry:
     key, settings = database.key, policy.settings
     if database.running:
-        return Wait(key, f"{database.running} is running")
+        return Wait(key, f"{database.running} is running", passing=True)
     if database.files.anomaly:
         return Block(key, database.files.anomaly, failed=False)
-    if database.facts.expired:
-        return decide_expired(database)
     if blocked := blocked_by_fact(database):
         return Block(key, blocked)
     if repair := _decide_repair(database, settings, now):

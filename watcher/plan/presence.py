@@ -64,7 +64,7 @@ def decide_expired(database: Database) -> Entry:
     expired = database.facts.expired
     assert expired is not None
     when = f"deleted on {database.facts.times['expired']:%Y-%m-%d} by {expired.by}"
-    if database.files.present or database.files.backup or database.files.backup_compressed:
+    if database.files.any_copy:
         reason = f"{when}, but a file of that day is there again: it is left alone; move it out of the way"
         return Block(database.key, reason, failed=False)
     return Wait(database.key, f"{when}: {expired.reason}; its certificate is in the journal")

@@ -15,13 +15,11 @@ from msgspec.structs import replace
 
 from handlers.contract import Restored, Step
 from watcher.lifecycle import STAGES, next_stage
-from watcher.plan.entries import Action, Block, Entry, Wait
+from watcher.plan.entries import TAKE_AWAY, Action, Block, Entry, Wait
 from watcher.plan.setbacks import blocked_by_fact, unless_failed
 from watcher.schedule import NEVER, due, end_of, last_of, next_after
 from watcher.settings import Ageing, Settings
 from watcher.state import Database
-
-_TAKE_AWAY = (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE)
 
 
 class Rails(Struct, frozen=True):
@@ -105,13 +103,13 @@ def _stays(database: Database, settings: Settings, around: Rails) -> Entry | Non
 
 
 def in_words(ageing: Ageing) -> str:
-    """The rule, as the certificate and the journal quote it."""
+    """The rule, as certificates and the journal quote it."""
     return f"{ageing.after_days} days after the end of its day, schedule {ageing.schedule} (UTC)"
 
 
 def policy_in_words(settings: Settings) -> dict[str, str]:
     """Every rule of the policy in words, by the name of its step."""
-    rules = {stage.step.value: _rule(stage.ageing(settings)) for stage in STAGES}
+    rules = {stage.step.value: in_words(stage.ageing(settings)) for stage in STAGES}
     disabled = {
         stage.step.value: "never (enabled = false)" for stage in STAGES if not stage.enabled(settings)
     }
@@ -129,14 +127,10 @@ def policy_in_words(settings: Settings) -> dict[str, str]:
     }
 
 
-def _rule(ageing: Ageing) -> str:
-    return f"after {ageing.after_days} days, {ageing.schedule}"
-
-
 def on_hold(entry: Entry, database: Database) -> Entry:
     """The same entry, unless a person has ordered that the day is kept as it is."""
     hold = database.facts.hold
-    if hold is None or isinstance(entry, Block) or entry.step not in _TAKE_AWAY:
+    if hold is None or isinstance(entry, Block) or entry.step not in TAKE_AWAY:
         return entry
     if entry.step is Step.COMPRESS and database.facts.compressed and not database.files.database:
         return entry  # a lost backup is made again: that takes nothing away
@@ -155,13 +149,11 @@ def keeps_restored(database: Database, now: datetime) -> Restored | None:
 def decide_restored(database: Database, settings: Settings, now: datetime) -> Entry | None:
     """What is to be done about a restored copy beside a compressed day; None if there is none."""
     restored, key = database.facts.restored, database.key
-    if restored is None or database.files.database is None:
-        return None
+    if restored is None or database.files.database is None or database.facts.compressed is None:
+        return None  # a day that was not compressed yet goes by its own age
     if keeps_restored(database, now):
         reason = f"restored by {restored.by}: the uncompressed copy is kept for a while"
         return Wait(key, reason, restored.keep_until, Step.COMPRESS)
-    if database.facts.compressed is None:
-        return None  # a day that was not compressed yet: its own age decides
     reason = "the restored copy has been kept for as long as was set (restore.keep_days)"
     action = Action(key, Step.COMPRESS, reason, restored.keep_until or now)
     return unless_failed(database, action, settings, now)

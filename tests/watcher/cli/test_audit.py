@@ -50,7 +50,7 @@ def note(recorded: Terminal) -> None:
     root = recorded.folder / "data/ticks/db"
     root.mkdir(parents=True, exist_ok=True)
     with Journal.open_for_writing(JOURNAL) as journal:
-        metadata.write(root, {"ticks": (ROTATED, AT)}, journal.anchor())
+        metadata.write(root, {"ticks": (ROTATED, AT)}, journal.witness())
 
 
 def prune(hours: float) -> None:

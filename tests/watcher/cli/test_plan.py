@@ -33,6 +33,7 @@ def test_it_says_what_when_and_why(tickward: Terminal) -> None:
         "step": "create",
         "reason": "today's database is missing",
         "when": "2026-01-19T00:00:00Z",
+        "verify_at": None,
     }
 
 
@@ -104,4 +105,4 @@ def test_the_table_has_what_json_has(tickward: Terminal) -> None:
 def test_json_is_all_that_is_printed(tickward: Terminal) -> None:
     ended = tickward.run("plan", "--json")
     assert (ended.code, ended.err) == (0, "")
-    assert set(json.loads(ended.out)) == {"at", "next_due", "databases"}
+    assert set(json.loads(ended.out)) == {"at", "next_due", "drill_at", "databases"}
