@@ -35,13 +35,14 @@ from watcher.loop import Loop
 from watcher.paths import journal_file
 from watcher.plan import Block, Plan, at_midnight, next_midnight
 from watcher.pool import Pool, process_executor
-from watcher.premises import clock_of, keep_sentinels, prepare_directories
+from watcher.premises import clock_of, keep_sentinels, prepare_directories, require_streams
 from watcher.publisher import Publisher
 from watcher.requests import Reply, Request
 from watcher.settings import TOPS, Settings
 from watcher.signals import handled
 from watcher.version import installed
 from watcher.wakeup import Wakeup
+from watcher.wording import span
 
 _AFTER_ERROR_SECONDS = 5.0
 _SHARE_OF_REST = 5.0
@@ -149,12 +150,18 @@ class App:
                     logger.info("removed {}, left behind by an interrupted step", path)
             journal = stack.enter_context(Journal.open_for_writing(journal_file(settings.data)))
             known = journal.all_facts()
+            for sentence in require_streams(settings, known):
+                logger.warning(sentence)
             keep_sentinels(settings, known)
             publisher = Publisher(settings.events, journal_file(settings.data))
             publisher.start()
             stack.callback(publisher.stop)
             pool = self._pool()
             loop = self._loop(journal, pool, publisher)
+            loop.journal_doubt = metadata.doubt(Path(settings.data.root), journal)
+            if loop.journal_doubt:
+                loop.other_witness = metadata.read_witness(Path(settings.data.root))
+                logger.critical("{}", loop.journal_doubt)
             loop.recover(known)
             control = Control(Path(settings.data.state), partial(self._put, loop))
             stack.callback(control.stop)  # after the end of the work: its callers are told of that
@@ -234,9 +241,11 @@ class App:
             self._last_error = ""
         except (apsw.Error, OSError) as error:
             loop.scan_again()
+            loop.desk.tell_why(str(error))
             self._complain(error)
-        except Exception:
+        except Exception as error:
             loop.scan_again()
+            loop.desk.tell_why(repr(error))
             logger.exception("a defect in tickward, please report it; it goes on in {:.0f} s", seconds)
         # What a check may have to do (a fresh observer, a count of directories) must not delay a rotation.
         # It is made also when the step failed: only so does a root that was gone come to be watched again.
@@ -257,13 +266,15 @@ class App:
 
     def _say_blocks(self, plan: Plan | None) -> None:
         """A line for each day that has just been set aside: not every reason is an event."""
-        blocks = {e.key: e for e in plan.entries if isinstance(e, Block)} if plan else {}
-        for key, block in blocks.items():
-            if self._said_blocks.get(key) != block.reason:
-                logger.bind(database=key, error=block.reason).warning(
-                    "{} is set aside: {}", key, block.reason
-                )
-        self._said_blocks = {key: block.reason for key, block in blocks.items()}
+        blocks = {e.key: e.reason for e in plan.entries if isinstance(e, Block)} if plan else {}
+        fresh: dict[str, list[str]] = {}
+        for key, reason in blocks.items():
+            if self._said_blocks.get(key) != reason:
+                fresh.setdefault(reason, []).append(key)
+        for reason, keys in fresh.items():
+            known = {"database": keys[0]} if len(keys) == 1 else {}
+            logger.bind(error=reason, **known).warning("blocked: {}: {}", span(keys), reason)
+        self._said_blocks = blocks
 
     def _complain(self, error: Exception) -> None:
         """Said once, as long as it stays the same: a daemon that waits for a disk waits quietly."""

@@ -73,7 +73,7 @@ def script_variables(environment: Mapping[str, str] | None = None) -> list[str]:
         if environment.get(name)
     ]
     if dry_run_wanted(environment):
-        said.append(f"DRY_RUN={environment['DRY_RUN']} is honoured: nothing is changed")
+        said.append(f"DRY_RUN={environment['DRY_RUN']} is honoured: no day is touched")
     return said
 
 

@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from watcher.desk import Ticket
 from watcher.errors import TickwardError
-from watcher.requests import Finished, Progress, Refused, Reply, Request
+from watcher.requests import Delayed, Finished, Progress, Refused, Reply, Request
 
 NAME = "control"
 _LONGEST_PATH = 107  # bytes: sockaddr_un.sun_path of Linux, without its final NUL
@@ -122,7 +122,7 @@ class Control:
         answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
 
         def tell(reply: Reply) -> None:
-            if not isinstance(reply, Progress) or answers.qsize() < _MOST_WAITING:
+            if not isinstance(reply, Progress | Delayed) or answers.qsize() < _MOST_WAITING:
                 answers.put(reply)
 
         self._put(Ticket(replace(request, by=_who(caller)), tell))
@@ -168,7 +168,8 @@ def ask(state: Path, request: Request) -> Answers | None:
     try:
         with _address(state) as address:
             connection.connect(address)
-        connection.sendall(msgspec.json.encode(request) + b"\n")
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before it was heard: see the answer
+            connection.sendall(msgspec.json.encode(request) + b"\n")
     except OSError as error:
         connection.close()
         if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:

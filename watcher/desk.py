@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from handlers.contract import Done, Lost, Outcome, Step
 from watcher.events import Event, Record, name_of
 from watcher.plan import Action, Block, Entry, Order, Wait
 from watcher.requests import (
+    Delayed,
     Ended,
     Finished,
     Intention,
@@ -80,6 +82,16 @@ class Desk:
                 others.append(ticket)
         return others
 
+    def put_back(self, tickets: list[Ticket]) -> None:
+        """What could not be answered now is answered first the next time."""
+        self._inbox.extendleft(reversed(tickets))
+
+    def tell_why(self, why: str) -> None:
+        """The daemon cannot go on for now: tell those who wait, so that they do not wait in the dark."""
+        tells = [ticket.tell for ticket in self._inbox] + [each.tell for each in self._under_way]
+        for tell in tells:
+            tell(Delayed(why))
+
     def busy(self) -> bool:
         return bool(self._inbox or self._under_way)
 
@@ -93,13 +105,27 @@ class Desk:
             has_room: whether one more such step may start.
             start: starts a job, if there is room for it; returns whether there was.
         """
-        for each in self._under_way:
-            if not each.begun:
-                self._begin(each, planned(each.order), start)
-            elif each.pending and has_room(each.order.step):
-                order = replace(each.order, keys=tuple(sorted(each.pending)), everything=False, sample=0)
-                self._go_on(each, planned(order), start)
+        for each in list(self._under_way):
+            try:
+                self._advance_one(each, planned, has_room, start)
+            except Exception as error:  # what one person asked for must not stop the daemon
+                logger.exception("an order could not be planned, please report it: {}", each.order)
+                each.tell(Refused(f"this order cannot be planned ({error!r}): please report it"))
+                self._under_way.remove(each)
         self._clear()
+
+    def _advance_one(
+        self,
+        each: _Undertaking,
+        planned: Callable[[Order], list[Entry]],
+        has_room: Callable[[Step], bool],
+        start: Start,
+    ) -> None:
+        if not each.begun:
+            self._begin(each, planned(each.order), start)
+        elif each.pending and has_room(each.order.step):
+            order = replace(each.order, keys=tuple(sorted(each.pending)), everything=False, sample=0)
+            self._go_on(each, planned(order), start)
 
     def ended(self, outcome: Outcome, event: Event | None, record: Record | None) -> None:
         """Tell whoever waits for this job."""

@@ -12,6 +12,8 @@ from watcher.plan.entries import TAKE_AWAY
 from watcher.requests import Ended, Hold, Release
 from watcher.state import Database
 
+_NO_SUCH_DAY = "there is no such day: `tickward plan` lists those that there are"
+
 
 class Verdict(Struct, frozen=True):
     """What a request comes to for one day."""
@@ -44,7 +46,7 @@ def judge(request: Hold | Release, known: Mapping[str, Database]) -> list[Verdic
 
 def _hold(key: str, database: Database | None, request: Hold) -> Verdict:
     if database is None:
-        return Verdict(key, None, False, "there is no such day: `tickward plan` lists those that there are")
+        return Verdict(key, None, False, _NO_SUCH_DAY)
     facts = database.facts
     if facts.expired:
         return Verdict(key, None, False, f"it was deleted on {facts.times['expired']:%Y-%m-%d}")
@@ -56,7 +58,9 @@ def _hold(key: str, database: Database | None, request: Hold) -> Verdict:
 
 
 def _release(key: str, database: Database | None, request: Release) -> Verdict:
-    hold = database.facts.hold if database else None
+    if database is None:
+        return Verdict(key, None, False, _NO_SUCH_DAY)
+    hold = database.facts.hold
     if hold is None:
-        return Verdict(key, None, database is not None, "it is not on hold" if database else "no such day")
+        return Verdict(key, None, True, "it is not on hold")
     return Verdict(key, Released(hold.reason, request.by), True, f"released; it was on hold: {hold.reason}")

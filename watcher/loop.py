@@ -72,6 +72,10 @@ class Loop:
         self.desk = Desk()
         self.by_order_only = False
         """Do what people ask for, and leave what is due to whoever looks after it."""
+        self.journal_doubt = ""
+        """Why this may not be the journal that was here before: see `watcher.metadata.doubt`."""
+        self.other_witness: Witness | None = None
+        """What is noted outside of the journal that was here before, if this is not it."""
         self.last_plan: Plan | None = None
         self.failures = 0
         """Jobs that failed since the start, for the exit code of `once`."""
@@ -85,6 +89,8 @@ class Loop:
         self._unrecorded: list[Outcome] = []
         self._scan_at: datetime | None = None
         self._clock_doubt = ClockDoubt()
+        self._began = (clock.now(), clock.elapsed())
+        """The time of the newest event before the start, and what the clock that only runs showed then."""
         self._pruned_on: date | None = None
         self._broken = False
         """Whether it has been said that the journal is not what was recorded."""
@@ -95,6 +101,8 @@ class Loop:
         # A restart is a person's or a supervisor's way to say "try again": old failures do not hold it up.
         fresh = {key: replace(known, failed={}) for key, known in facts.items()}
         self._inventory.add_known(fresh)
+        newest = self._journal.witness()
+        self._began = (newest.at if newest else self._clock.now(), self._clock.elapsed())
         if self.rotated():
             self.note_outside()  # the last run may have ended between event and file
 
@@ -104,8 +112,8 @@ class Loop:
         if self._clock_doubt.watch(now, self._clock.elapsed()):
             self.scan_again()  # nothing that was planned holds
         self.take_outcomes(now)
-        self._look(now, hints)
         self._answer(self.desk.take(), now)
+        self._look(now, hints)
         current = self._plan_and_notice(now)
         self._rotate(now)
         self.desk.advance(partial(self._planned, now), self._pool.has_room, self._start)
@@ -152,7 +160,9 @@ class Loop:
 
     def note_outside(self) -> None:
         """Note the last rotation, and how far the journal has got, where the journal itself is not."""
-        self._write_metadata(self.rotated(), self._journal.witness())
+        # In doubt about the journal, what is noted there of the other one is all that is known of it.
+        witness = self.other_witness if self.journal_doubt else self._journal.witness()
+        self._write_metadata(self.rotated(), witness)
 
     def take_outcomes(self, now: datetime) -> None:
         """Record what jobs have returned since the last time."""
@@ -230,15 +240,23 @@ class Loop:
 
     def _doubts(self) -> Doubts:
         inventory = self._inventory
-        return Doubts(inventory.backup_doubt(), inventory.archive_doubt(), self._clock_doubt.until)
+        return Doubts(
+            inventory.backup_doubt(), inventory.archive_doubt(), self.journal_doubt, self._clock_doubt.until
+        )
 
     def _answer(self, tickets: list[Ticket], now: datetime) -> None:
         """Holds and releases: recorded at once, or refused with a reason."""
-        for ticket in tickets:
+        while tickets:
+            ticket = tickets[0]
             assert not isinstance(ticket.request, Order)
             verdicts = judge(ticket.request, {d.key: d for d in self._inventory.databases()})
             entries: list[tuple[str, Event]] = [(v.key, v.event) for v in verdicts if v.event is not None]
-            records = iter(self.record(entries, now) if entries else [])
+            try:
+                records = iter(self.record(entries, now) if entries else [])
+            except BaseException:
+                self.desk.put_back(tickets)
+                raise
+            tickets.pop(0)
             for verdict in verdicts:
                 ticket.tell(verdict.reply(next(records) if verdict.event is not None else None))
             failed = sum(not verdict.ok for verdict in verdicts)
@@ -251,9 +269,9 @@ class Loop:
             found = health(self._inventory.databases(), current, self._inventory.free_bytes())
             self.record([(DAEMON_KEY, found)], now)
             self.note_outside()
-        if self._pruned_on != now.date():
-            self._pruned_on = now.date()
+        if self._pruned_on not in (None, now.date()):
             self._prune(now)
+        self._pruned_on = now.date()
 
     def _health_at(self, now: datetime) -> datetime | None:
         told = self._streams.get(DAEMON_KEY, Facts()).times.get("health")
@@ -262,7 +280,9 @@ class Loop:
     def _prune(self, now: datetime) -> None:
         """Let go of old events; but of none in a journal that is not what was recorded."""
         try:
-            pruned = self._journal.prune(now - timedelta(days=self.settings.journal.keep_days), now)
+            # By a clock that was set ahead nothing is old: what has really passed counts.
+            today = min(now, self._began[0] + timedelta(seconds=self._clock.elapsed() - self._began[1]))
+            pruned = self._journal.prune(today - timedelta(days=self.settings.journal.keep_days), now)
         except BrokenError as error:
             if not self._broken:
                 logger.bind(error=str(error)).critical("{}", error)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from handlers.files import publish_over, temporary
 from watcher.events import Rotated
-from watcher.journal import Witness
+from watcher.journal import Journal, Witness
 
 NAME = "rotation_metadata.json"
 
@@ -52,6 +52,24 @@ def read_witness(root: Path) -> Witness | None:
         return msgspec.json.decode((root / NAME).read_bytes(), type=_Audited).audit
     except (OSError, ValueError):  # also what msgspec raises
         return None
+
+
+def doubt(root: Path, journal: Journal) -> str:
+    """Why this may not be the journal that was here before; empty if nothing speaks against it."""
+    witness = read_witness(root)
+    if witness is None:
+        return ""
+    if witness.epoch != f"{journal.epoch:x}":
+        what = f"another journal, of {witness.sequence} events until {witness.at:%Y-%m-%d %H:%M} UTC"
+    elif witness.sequence > journal.head():
+        what = f"{witness.sequence} events of this journal, which has only {journal.head()}"
+    else:
+        return ""
+    return (
+        f"{root / NAME} knows {what}: what was on hold may not be known to be. Nothing is compressed, "
+        "archived or deleted until that journal is back; or, once what must be kept is on hold again, "
+        f"until {NAME} is moved away and tickward started anew"
+    )
 
 
 def _describe(rotated: Rotated, at: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Pure, as the planner is: nothing here looks at a disk or a clock.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
@@ -63,12 +64,13 @@ def _day_changed(current: date, target: date, today: date) -> bool:
 def observe(database: Database, now: datetime) -> Event | None:
     """What the files tell that the facts do not know yet."""
     files, facts = database.files, database.facts
-    if database.running or files.anomaly or files.database is None or facts.expired:
-        return None
-    if facts.compressed and not facts.lost:  # of a lost day a new file is all there is: it is sealed anew
-        return None if _is_restored(database) else _observe_conflict(database)
+    if database.running or files.anomaly or files.database is None or facts.expired or facts.lost:
+        return None  # what comes back to a lost day is read and compared before anything is said of it
+    if facts.compressed:
+        return _observe_late(database)
     if facts.sealed:
-        return _observe_reopened(database)
+        # A file that took the name while the original was being retired is for that step to judge.
+        return None if files.retired else _observe_reopened(database)
     if database.held and not facts.opened:
         return Opened(database.paths.database)
     if database.held is False and _was_written(database) and database.day <= now.date():
@@ -76,16 +78,24 @@ def observe(database: Database, now: datetime) -> Event | None:
     return None
 
 
-def _observe_conflict(database: Database) -> Event | None:
-    known = database.facts.conflict
-    if known is not None and known.evidence == database.files.evidence:
+def has_late_file(database: Database) -> bool:
+    """Whether a database stands beside the day's compressed copies that is not a restored one."""
+    return bool(database.facts.compressed and database.files.database and not _is_restored(database))
+
+
+def _observe_late(database: Database) -> Event | None:
+    """Said once of each file, however often its writer comes back to it."""
+    known, late = database.facts.conflict, database.files.database
+    assert late is not None
+    evidence = hashlib.sha256(f"late file {late.inode}".encode()).hexdigest()[:16]
+    if not has_late_file(database) or (known and known.evidence in (evidence, database.files.evidence)):
         return None
     return Conflict(
         path=database.paths.database,
         error=f"a new {database.paths.database} stands beside the compressed day",
         hint=f"`tickward merge {database.key}` brings its ticks into the day; or move it away. "
         "Both are left untouched until then",
-        evidence=database.files.evidence,
+        evidence=evidence,
     )
 
 

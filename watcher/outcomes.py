@@ -20,7 +20,8 @@ from handlers.contract import (
 )
 from watcher.events import Conflict, Corrupt, Deferred, Event, Failed, Reopened
 from watcher.plan import Action, Order
-from watcher.settings import Settings, Workers
+from watcher.schedule import due
+from watcher.settings import TOPS, Settings, Workers
 from watcher.state import Database, Facts
 
 _MIB = 1024 * 1024
@@ -43,7 +44,7 @@ def job_of(action: Action, database: Database, settings: Settings, order: Order 
         archived=facts.archived,
         superseded=facts.superseded,
         restoring=_restoring(action, settings, order),
-        expiry=Expiry(action.policy, action.due, action.reason) if action.step is Step.EXPIRE else None,
+        expiry=_expiry(action, database, settings),
         by=action.by,
     )
 
@@ -58,9 +59,18 @@ def _options(step: Step, database: Database, settings: Settings, order: Order | 
         level=order.level if order is not None and order.level is not None else compress.level,
         frame_bytes=compress.frame_mib * _MIB,
         threads=settings.restore.threads if step is Step.RESTORE else compress.threads,
+        managed=tuple(getattr(settings.data, top) for top in TOPS),
         quiet_seconds=settings.watch.settle_seconds / settings.clock.scale,
         bytes_per_second=mib_per_second * _MIB,
     )
+
+
+def _expiry(action: Action, database: Database, settings: Settings) -> Expiry | None:
+    if action.step is not Step.EXPIRE:
+        return None
+    policy = settings.expire
+    # By the policy, also where a person did not wait for its hour.
+    return Expiry(action.policy, due(database.day, policy.after_days, policy.schedule), action.reason)
 
 
 def _restoring(action: Action, settings: Settings, order: Order | None) -> Restoring:

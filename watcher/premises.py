@@ -11,7 +11,7 @@ from watcher.clock import Clock, ScaledClock, SystemClock
 from watcher.errors import ConfigError
 from watcher.inventory import ARCHIVE_SENTINEL, BACKUP_SENTINEL
 from watcher.paths import resolved
-from watcher.settings import TOPS, ClockSettings, Settings
+from watcher.settings import ClockSettings, Settings
 from watcher.state import Facts
 
 
@@ -36,24 +36,59 @@ def prepare_directories(settings: Settings) -> Settings:
         raise ConfigError(
             f"data.root: {root} does not exist; mount or make it, or set data.create_root = true"
         )
-    for key in TOPS:
-        path = Path(getattr(settings.data, key))
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
-            ) from None
-        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-            raise ConfigError(
-                f"data.{key}: no permission to write in {path}; give it to this user, or name another"
-            )
+    for key in ("root", "state"):
+        _prepare(key, settings)
+    for key in ("backup", "archive"):
+        if Path(getattr(settings.data, key)).exists():
+            _prepare(key, settings)
     return resolved(settings)
 
 
+def _prepare(key: str, settings: Settings) -> None:
+    path = Path(getattr(settings.data, key))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
+        ) from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"data.{key}: no permission to write in {path}; give it to this user, or name another"
+        )
+
+
+def require_streams(settings: Settings, known: Mapping[str, Facts]) -> list[str]:
+    """A sentence for each stream that has days in the journal and is not configured any more.
+
+    Raises `ConfigError` if one of those days is on hold: under another name nothing would keep it.
+    """
+    left: dict[str, int] = {}
+    for key, facts in known.items():
+        stream, _, day = key.partition("/")
+        if not day or stream in settings.data.streams or facts.expired:
+            continue
+        if facts.hold is not None:
+            raise ConfigError(
+                f"data.streams: {key} is on hold ({facts.hold.reason}), but there is no stream {stream!r} "
+                f"any more; name it again, and `tickward release {key}` if the hold is over"
+            )
+        left[stream] = left.get(stream, 0) + 1
+    return [
+        f"{count} days of the stream {stream!r} are in the journal, but it is not configured any more: "
+        "nothing looks after them"
+        for stream, count in sorted(left.items())
+    ]
+
+
 def keep_sentinels(settings: Settings, known: Mapping[str, Facts]) -> None:
-    """Mark the directories of copies as what they are, unless copies that are known of should be there."""
+    """Make the directories of copies and mark them as what they are, unless known copies should be there.
+
+    Then one that is missing is not mounted: what was made in its place would be taken for it.
+    """
     if not any(facts.backed_up for facts in known.values()):
+        _prepare("backup", settings)
         (Path(settings.data.backup) / BACKUP_SENTINEL).touch()
     if not any(facts.archived for facts in known.values()):
+        _prepare("archive", settings)
         (Path(settings.data.archive) / ARCHIVE_SENTINEL).touch()

@@ -62,6 +62,12 @@ class Progress(Struct, frozen=True, tag="progress"):
     total_bytes: int
 
 
+class Delayed(Struct, frozen=True, tag="delayed"):
+    """The daemon cannot go on for now, and tries again: why."""
+
+    why: str
+
+
 class Ended(Struct, frozen=True, tag="ended"):
     """What became of one day."""
 
@@ -95,4 +101,4 @@ class Refused(Struct, frozen=True, tag="refused"):
     why: str
 
 
-Reply = Planned | Progress | Ended | Finished | Refused
+Reply = Planned | Progress | Delayed | Ended | Finished | Refused

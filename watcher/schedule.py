@@ -14,6 +14,8 @@ from cronsim import CronSim, CronSimError
 
 ON_ROTATION = "on_rotation"
 """The schedule of steps that do not wait for an hour of the week."""
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+"""Later than anything that is ever due."""
 NEVER = "never"
 """The schedule of what is not wanted."""
 _WRONG = timedelta(days=1)
@@ -26,15 +28,18 @@ def start_of(day: date) -> datetime:
 
 
 def end_of(day: date) -> datetime:
-    """Midnight UTC at which ``day`` is over."""
-    return start_of(day + timedelta(days=1))
+    """Midnight UTC at which ``day`` is over; `END_OF_TIME` for the last that there is."""
+    return END_OF_TIME if day == date.max else start_of(day + timedelta(days=1))
 
 
 @lru_cache(maxsize=65536)
 def due(day: date, after_days: int, schedule: str) -> datetime:
     """When a step of this age and schedule is due for ``day``'s database."""
-    earliest = end_of(day) + timedelta(days=after_days)
-    return earliest if schedule == ON_ROTATION else first_at_or_after(schedule, earliest)
+    try:
+        earliest = end_of(day) + timedelta(days=after_days)
+        return earliest if schedule == ON_ROTATION else first_at_or_after(schedule, earliest)
+    except (OverflowError, StopIteration, ValueError):
+        return END_OF_TIME  # a name may have any date, and one odd name must not stop all the others
 
 
 @lru_cache(maxsize=65536)

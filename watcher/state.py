@@ -192,8 +192,7 @@ def _writers(facts: Facts, event: Event) -> Changes:
             sound = {"deferred": None, "corrupt": None, "conflict": None, "lost": None}
             return {"sealed": event, "opened": False, **sound, **_succeeded(facts, Step.SEAL)}
         case Reopened():
-            nowhere = {"compressed": None, "archived": None, "restored": None}
-            return {**_unsealed(facts), **(nowhere if facts.lost else {})}
+            return _unsealed(facts)
         case Merged():
             gone = {"compressed": None, "archived": None, "restored": None, "conflict": None}
             return {**_unsealed(facts), **gone, **_succeeded(facts, Step.MERGE)}

@@ -14,6 +14,7 @@ from handlers.holders import held_for_writing
 from watcher.inventory import Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
+from watcher.metadata import doubt
 from watcher.paths import journal_file, resolved
 from watcher.plan import Doubts, Plan, plan, wanted
 from watcher.settings import Settings
@@ -30,12 +31,14 @@ class Survey(Struct, frozen=True):
     head: int
     """Sequence number of the newest event."""
     doubts: Doubts
+    settings: Settings
+    """With the symbolic links in its directories resolved."""
 
 
 def survey(settings: Settings, now: datetime) -> Survey:
     """Look at the tree and the journal, and plan for ``now``."""
     settings = resolved(settings)
-    facts, head = _recorded(settings)
+    facts, head, journal_doubt = _recorded(settings)
     inventory = Inventory(settings.data, lambda path: held_for_writing(Path(path)))
     inventory.add_known(facts)
     inventory.scan()
@@ -44,10 +47,11 @@ def survey(settings: Settings, now: datetime) -> Survey:
     inventory.probe_settled(now, settings)
     inventory.forget_unknown(now.date())
     # Before the first start there are no sentinels yet; the daemon is about to make them.
-    doubts = Doubts(inventory.backup_doubt(), inventory.archive_doubt()) if head else Doubts()
+    doubts = Doubts(inventory.backup_doubt(), inventory.archive_doubt(), journal_doubt) if head else Doubts()
     return Survey(
         plan=_plan(inventory, settings, now, doubts),
         doubts=doubts,
+        settings=settings,
         databases={database.key: database for database in inventory.databases()},
         streams={key: known for key, known in facts.items() if "/" not in key},
         daemon_pid=Lock(Path(settings.data.state)).holder(),
@@ -71,9 +75,10 @@ def _plan(inventory: Inventory, settings: Settings, now: datetime, doubts: Doubt
             inventory.change(key, facts=fold(noticed.facts, event, now))
 
 
-def _recorded(settings: Settings) -> tuple[dict[str, Facts], int]:
+def _recorded(settings: Settings) -> tuple[dict[str, Facts], int, str]:
+    """The facts, the number of the newest event, and why it may not be the journal that it was."""
     journal = Journal.open_for_reading(journal_file(settings.data))
     if journal is None:
-        return {}, 0
+        return {}, 0, ""
     with journal:
-        return journal.all_facts(), journal.head()
+        return journal.all_facts(), journal.head(), doubt(Path(settings.data.root), journal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +58,11 @@ def details(data: Mapping[str, Any]) -> str:
 def moment(time: datetime | None) -> str:
     """``2026-01-25 02:00 UTC``; a dash for no time at all."""
     return "-" if time is None else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def span(keys: Sequence[str]) -> str:
+    """``ticks/2026-01-20``, or of many ``38 days, ticks/2026-01-01 to ticks/2026-02-09``."""
+    return keys[0] if len(keys) == 1 else f"{len(keys)} days, {keys[0]} to {keys[-1]}"
 
 
 def size(number: float) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from handlers.database import examine_copy
-from tests.end_to_end.harness import TODAY, World
+from tests.end_to_end.harness import TODAY, World, _environment
 
 OLD = "2025-11-10"
 KEY = f"ticks/{OLD}"
@@ -171,9 +173,11 @@ def test_after_a_long_outage_deletions_wait_for_a_persons_word(world: World) -> 
     assert world.count("expired") == 0, ended.stderr
     dry = world.run("expire", "--dry-run")
     assert dry.returncode == 1
-    due = [line.split()[0] for line in dry.stdout.splitlines()]
+    planned = json.loads(world.run("expire", "--dry-run", "--json").stdout)["planned"]
+    due = [each["database"] for each in planned]
     assert due == [f"ticks/{day}" for day in days[: len(due)]]
     assert len(due) > 3
+    assert dry.stdout.startswith(f"{len(due)} days, {due[0]} to {due[-1]}  refused: ")
     assert f"{len(due)} days of ticks are due to be deleted at once" in dry.stdout
     assert "--confirm" in dry.stdout
     assert world.run("expire", "--confirm", str(len(due) + 1)).returncode == 1
@@ -200,3 +204,72 @@ def test_a_hold_outlives_retention_and_is_shown_everywhere(world: World) -> None
     assert world.run("release", OLD).returncode == 0
     assert world.run("once").returncode == 0
     assert copies(world) == []
+
+
+def test_a_journal_that_is_gone_takes_nothing_away_until_a_person_has_seen_to_it(world: World) -> None:
+    aged(world, "2026-01-10", compress={"schedule": "0 0 1 1 *"})
+    assert world.run("hold", "2026-01-10", "--reason", "audit 17").returncode == 0
+    for file in (world.folder / "state").glob("journal.db*"):
+        file.unlink()
+    world.configure()
+    ended = world.run("once")
+    assert ended.returncode == 1
+    assert "rotation_metadata.json knows another journal" in ended.stderr
+    assert world.path("2026-01-10").exists(), "it was on hold"
+    assert world.count("backed_up") == 1, "but what only adds copies is done"
+    assert world.run("audit", "verify").returncode == 1
+    assert world.run("compress", "2026-01-10").returncode == 1
+    assert world.run("hold", "2026-01-10", "--reason", "audit 17").returncode == 0
+    (world.folder / "db" / "rotation_metadata.json").unlink()
+    assert world.run("once").returncode == 0
+    assert world.path("2026-01-10").exists()
+    assert world.run("audit", "verify").returncode == 0
+
+
+def test_a_name_with_the_last_date_there_is_stops_nothing(world: World) -> None:
+    for day in ("9999-12-31", "9999-03-01", "0001-01-01"):
+        path = world.path(day)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    world.make("2026-01-19")
+    world.run("once")
+    assert world.count("backed_up") == 1
+    assert world.run("plan").returncode == 0
+
+
+def test_a_writer_who_comes_and_goes_beside_a_compressed_day_is_told_of_once(world: World) -> None:
+    cold(world)
+    late = world.path(OLD)
+    late.parent.mkdir(parents=True, exist_ok=True)
+    process = world.daemon()
+    with world.events() as events:
+        for number in range(5):
+            world.actor().do(f"open {late}", f"write {1000 + number} 1", "close").end()
+            if number == 0:
+                events.until("conflict", KEY)
+        world.make("2026-01-18")
+        events.until("backed_up", "ticks/2026-01-18")
+        assert events.names(KEY).count("conflict") == 1
+    world.stop(process)
+
+
+def test_a_hold_that_cannot_be_recorded_now_is_recorded_in_the_end(world: World) -> None:
+    aged(world, "2026-01-18")
+    process = world.daemon()
+    blocker = apsw.Connection(str(world.folder / "state" / "journal.db"))
+    blocker.execute("BEGIN IMMEDIATE")
+    asking = subprocess.Popen(
+        world.command("hold", "2026-01-18", "--reason", "audit 17"),
+        cwd=world.folder,
+        env=_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert asking.stderr is not None
+    assert "waiting: the daemon cannot go on for now" in asking.stderr.readline()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    asking.communicate(timeout=60)
+    assert asking.returncode == 0
+    assert world.count("held") == 1
+    assert world.stop(process) == 0

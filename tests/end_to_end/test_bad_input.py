@@ -163,6 +163,9 @@ def test_a_backup_disk_that_is_not_mounted_is_not_filled(world: World) -> None:
     backup.rename(disk)
     world.make("2026-01-18", 50)
     assert world.run("once").returncode == 1
+    assert not backup.exists(), "what was known is not made anew"
+    backup.mkdir()
+    assert world.run("once").returncode == 1
     assert list(backup.iterdir()) == [], "an empty mount point stays empty"
     blocked = {entry["database"]: entry["reason"] for entry in world.json("status")["blocked"]}
     assert set(blocked) == {KEY, "ticks/2026-01-18"}

@@ -396,7 +396,7 @@ class TestVariablesOfShellScripts:
     @pytest.mark.parametrize("value", ["1", "true", "TRUE", "yes", "on"])
     def test_a_dry_run_is_wanted(self, value: str) -> None:
         assert dry_run_wanted({"DRY_RUN": value})
-        assert script_variables({"DRY_RUN": value}) == [f"DRY_RUN={value} is honoured: nothing is changed"]
+        assert script_variables({"DRY_RUN": value}) == [f"DRY_RUN={value} is honoured: no day is touched"]
 
     @pytest.mark.parametrize(
         "environment", [{}, *({"DRY_RUN": no} for no in ("", "0", "false", "No", "off"))]

@@ -223,9 +223,11 @@ class Watched(World):
         """Whether the world has done something to this day, or to all of them, that a person must see to."""
         facts, disk, day = self.fact(key), self.disks.get(key, {}), self.day(key)
         clock = self.clock
-        old = sum(
-            self.calendar.expired(self.day(k)) <= clock and not f.expired for k, f in self.facts.items()
-        )
+        ended = {k: self.calendar.expired(self.day(k)) for k in self.facts}
+        waiting = [ended[k] for k, f in self.facts.items() if ended[k] <= clock and not f.expired]
+        # Those that went while these were due belong to the same heap.
+        gone = [f.times["expired"] for f in self.facts.values() if f.expired]
+        old = len(waiting) + sum(bool(waiting) and at >= min(waiting) for at in gone)
         return (
             not all(self.is_mounted.values())
             or day > clock.date()

@@ -131,7 +131,7 @@ class TestTheJob:
         assert job.expiry is not None
         assert (job.expiry.policy, job.expiry.due, job.expiry.reason, job.by) == (
             "180 days",
-            NOW,
+            utc("2026-07-20 04:00"),
             "past its retention",
             "ann",
         )

@@ -271,7 +271,7 @@ class TestBlocks:
         [
             database(files=Files(anomaly="a directory")),
             database(DAY + timedelta(days=30)),
-            database(files=Files(), facts=Facts(sealed=sealed(), closed=Closed("", RAW, 0))),
+            database(files=Files(backup=RAW), facts=Facts(sealed=sealed(), closed=Closed("", RAW, 0))),
             database(files=Files(compressed=ZST), facts=Facts()),
         ],
         ids=["directory", "future", "gone", "unknown-zst"],
@@ -339,7 +339,8 @@ class TestBlocks:
         assert all(isinstance(entry, Block) for entry in found.entries)
         assert "is it mounted?" in found.entries[0].reason
         one_back = plan([*gone[1:], missing_today, backed_up_day()], SETTINGS, utc("2026-01-29 12:00"))
-        assert [action.step for action in one_back.actions] == [Step.CREATE]
+        # What is not back is looked for once more, and then called lost.
+        assert [action.step for action in one_back.actions] == [Step.CREATE, Step.VERIFY, Step.VERIFY]
 
     @pytest.mark.parametrize("subject", [sealed_day(), backed_up_day()])
     def test_a_backup_disk_in_doubt_is_not_written_to(self, subject: Database) -> None:

@@ -236,7 +236,7 @@ def test_of_one_stream_few_expire_at_once_and_the_newest_never(
     for n in range(count):
         day = archived_day(last - timedelta(days=n))
         day = with_facts(day, hold=HOLD) if n in held else day
-        day = expired_day(day.day) if n in gone else day
+        day = with_facts(expired_day(day.day), times={"expired": utc("2026-02-02")}) if n in gone else day
         some.append(with_facts(day, sealed=None) if n < unsealed else day)
     found = [action.key for action in plan(some, SETTINGS, now).actions if action.step is Step.EXPIRE]
     sealed_days = [d.key for d in some if d.facts.sealed and not d.facts.expired]

@@ -237,13 +237,37 @@ class TestMaxAtOnce:
             lambda each: with_files(each, anomaly="a directory"),
             lambda each: with_facts(each, lost=lost(each.files.evidence)),
             lambda each: with_facts(each, conflict=Conflict("x", "two", "merge", each.files.evidence)),
-            lambda each: expired_day(each.day),
+            lambda each: with_facts(expired_day(each.day), times={"expired": utc("2026-07-01")}),
         ],
         ids=["held", "anomaly", "lost", "conflict", "expired"],
     )
     def test_what_is_not_going_to_be_deleted_does_not_count(self, changed: Any) -> None:
         others = [changed(each) for each in old(9, DAY - timedelta(days=3))]
         assert len(deletions(planned([*old(3), *others], LATER))) == 3
+
+    def test_who_agreed_to_some_has_not_agreed_to_the_rest(self) -> None:
+        """Eight were due; a person let five go: the other three are not few all of a sudden."""
+        agreed = utc("2026-09-10 11:00")
+        gone = [with_facts(expired_day(d.day), times={"expired": agreed}) for d in old(5, DAY)]
+        left = old(3, DAY - timedelta(days=5))
+        found = planned([*gone, *left], LATER)
+        assert deletions(found) == []
+        blocked = [entry for entry in found.entries if isinstance(entry, Block)]
+        assert all("8 days of ticks" in entry.reason for entry in blocked)
+        assert len(blocked) == 3
+
+    def test_a_hold_that_has_ended_does_not_count_what_went_while_it_lasted(self) -> None:
+        gone = [with_facts(expired_day(d.day), times={"expired": utc("2026-09-01")}) for d in old(5, DAY)]
+        released = [
+            with_facts(each, times={**each.facts.times, "released": utc("2026-09-10 11:00")})
+            for each in old(1, DAY - timedelta(days=9))
+        ]
+        assert len(deletions(planned([*gone, *released], LATER))) == 1
+
+    def test_days_without_a_file_are_none_of_the_newest_that_are_kept(self) -> None:
+        gone = [archived_day(DAY + timedelta(days=n), files=Files()) for n in range(1, 8)]
+        found = plan([*old(2), *gone], SETTINGS, LATER)
+        assert deletions(found) == []
 
     def test_the_newest_and_the_future_do_not_count(self) -> None:
         future = [sealed_day(LATER.date() + timedelta(days=n)) for n in range(1, 9)]
@@ -516,7 +540,7 @@ class TestGoneAndComeBack:
         for now in (ARCHIVED_AT, LATER):
             entry = decide(subject, now)
             assert isinstance(entry, Block)
-            assert entry.reason.startswith("LOST: no good copy of it is left; look")
+            assert entry.reason.startswith("no good copy of it is left; look")
         entry = decide(with_files(subject, archived=ZST), ARCHIVED_AT)
         assert step_of(entry) == Step.VERIFY
 

@@ -137,17 +137,6 @@ def without(step: Step) -> dict[str, Failed]:
             {"sealed": None, "previous": SEALED},
         ),
         (Facts(previous=SEALED), Reopened("/r/x.db", "again"), {}),
-        (
-            replace(COLD, lost=LOST),
-            REOPENED,
-            {
-                "sealed": None,
-                "previous": SEALED,
-                "superseded": ("aa",),
-                "compressed": None,
-                "archived": None,
-            },
-        ),
         (FULL, backed_up(), {"backed_up": backed_up(), "failed": without(Step.BACKUP)}),
         (Facts(backed_up=LIVE), backed_up(), {"backed_up": backed_up()}),
         (

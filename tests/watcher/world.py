@@ -148,7 +148,7 @@ class World:
 
     def doubts(self) -> Doubts:
         reasons = {name: "" if there else f"{name} is away" for name, there in self.is_mounted.items()}
-        return Doubts(reasons["backup"], reasons["archive"], self._doubt.until)
+        return Doubts(reasons["backup"], reasons["archive"], clock_until=self._doubt.until)
 
     # What the world does.
 

@@ -68,6 +68,7 @@ def _ask(context: Context, settings: Settings, request: Request, tell: Callable[
     from watcher.lock import Lock
     from watcher.paths import resolved
 
+    _require_text(request)
     state = Path(resolved(settings).data.state)
     answers = ask(state, request)
     if answers is None and (pid := Lock(state).holder()) is not None:
@@ -84,13 +85,34 @@ def _ask(context: Context, settings: Settings, request: Request, tell: Callable[
 
     from watcher import logs
     from watcher.app import App
+    from watcher.plan import Order
+    from watcher.requests import Finished, Planned
 
+    if isinstance(request, Order):
+        found = intentions(settings, request)
+        if not any(each.entry == "action" for each in found):  # then nothing is begun, and nothing written
+            tell(Planned(found))
+            tell(Finished(0, sum(each.is_refusal for each in found)))
+            return
     logs.set_up(settings.log, context.debug, quiet=True)
     App(settings).carry_out(replace(request, by=myself()), tell)
 
 
+def _require_text(request: Request) -> None:
+    """What goes into the journal must be text: arguments may be any bytes."""
+    import msgspec
+
+    try:
+        msgspec.json.encode(request)
+    except UnicodeEncodeError:
+        raise ConfigError("what you gave has bytes that are not UTF-8 text: write it in UTF-8") from None
+
+
 def intentions(settings: Settings, order: Order) -> tuple[Intention, ...]:
     """What an order would come to now, by a look from outside."""
+    from msgspec.structs import replace
+
+    from watcher.control import myself
     from watcher.plan import ordered
     from watcher.premises import clock_of
     from watcher.requests import Intention
@@ -98,20 +120,31 @@ def intentions(settings: Settings, order: Order) -> tuple[Intention, ...]:
 
     now = clock_of(settings.clock).now()
     found = survey(settings, now)
-    entries = ordered(found.databases.values(), settings, now, order, found.doubts)
+    order = replace(order, by=order.by or myself())
+    entries = ordered(found.databases.values(), found.settings, now, order, found.doubts)
     return tuple(map(Intention.of, entries))
 
 
 def _show_intentions(found: tuple[Intention, ...], json: bool) -> None:
+    from watcher.wording import span
+
     if json:
         write_json({"dry_run": True, "planned": found})
     else:
-        for each in found:
-            verb = {"action": f"would {each.step}", "wait": "nothing to do", "block": "refused"}[each.entry]
-            typer.echo(f"{each.database}  {verb}: {each.reason}")
+        for line, keys in _by_line(found, "would "):
+            typer.echo(f"{span(keys)}  {line}")
         if not found:
             typer.echo("nothing is due")
     raise typer.Exit(EXIT_STEP_FAILED if any(each.is_refusal for each in found) else EXIT_DONE)
+
+
+def _by_line(found: tuple[Intention, ...], would: str = "") -> list[tuple[str, list[str]]]:
+    """What is said of days, and of which: what is the same for many is said once."""
+    lines: dict[str, list[str]] = {}
+    for each in found:
+        verb = {"action": f"{would}{each.step}", "wait": "nothing to do", "block": "refused"}[each.entry]
+        lines.setdefault(f"{verb}: {each.reason}", []).append(each.database)
+    return list(lines.items())
 
 
 class _Teller:
@@ -122,10 +155,11 @@ class _Teller:
         self._planned: tuple[Intention, ...] = ()
         self._ended: list[Ended] = []
         self._bars = None if json else _Bars()
+        self._delayed = ""
         self.finished: Finished | None = None
 
     def __call__(self, reply: Reply) -> None:
-        from watcher.requests import Ended, Finished, Planned, Progress, Refused
+        from watcher.requests import Delayed, Ended, Finished, Planned, Progress, Refused
 
         match reply:
             case Planned():
@@ -134,6 +168,8 @@ class _Teller:
             case Progress():
                 if self._bars:
                     self._bars.move(reply)
+            case Delayed():
+                self._say_delayed(reply.why)
             case Ended():
                 self._ended.append(reply)
                 if self._bars:
@@ -163,10 +199,16 @@ class _Teller:
             self._bars.stop()
 
     def _say_planned(self) -> None:
-        for each in self._planned:
-            if each.entry != "action":
-                verb = "refused" if each.is_refusal else "nothing to do"
-                self._say(f"{each.database}  {verb}: {each.reason}")
+        from watcher.wording import span
+
+        others = tuple(each for each in self._planned if each.entry != "action")
+        for line, keys in _by_line(others):
+            self._say(f"{span(keys)}  {line}")
+
+    def _say_delayed(self, why: str) -> None:
+        if why != self._delayed:
+            typer.echo(f"waiting: the daemon cannot go on for now ({why}); Ctrl-C stops waiting", err=True)
+        self._delayed = why
 
     def _say(self, line: str) -> None:
         if self._bars:
@@ -183,6 +225,8 @@ def _sentence(ended: Ended) -> str:
     if ended.step is None:
         return f"{ended.database}  {ended.message}"
     told = details(ended.data or {})
+    if ended.event == "restored":
+        told = f"to {ended.data['path']}  {told}"
     what = f"{ended.event} in {ended.seconds:.1f} s" if ended.event else ended.message or "was done already"
     return f"{ended.database}  {what}  {told}".rstrip()
 

@@ -127,10 +127,10 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
-    from watcher.wording import moment
+    from watcher.wording import moment, span
 
     lines = [f"LOST: {key}: no good copy of it is left" for key in report["lost"]]
-    lines += [f"blocked: {b['database']}: {b['reason']}" for b in report["blocked"]]
+    lines += [f"blocked: {span(keys)}: {reason}" for reason, keys in _by_reason(report["blocked"])]
     for item in report["deferred"]:
         who = ", ".join(map(str, item["holders"])) or "an unknown process"
         copied = item["safety_copy_at"]
@@ -148,7 +148,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
             f"failed: {item['database']} {failed.step}: {failed.error}; {failed.hint}; "
             f"attempt {failed.attempt}; {again}"
         )
-    lines += [f"due: {a['database']} {a['step']}: {a['reason']}" for a in report["due"]]
+    due = [{**a, "reason": f"{a['step']}: {a['reason']}"} for a in report["due"]]
+    lines += [f"due: {span(keys)}: {reason}" for reason, keys in _by_reason(due)]
     for item in report["held"]:
         hold = item["hold"]
         lines.append(f"on hold: {item['database']} since {moment(item['since'])} by {hold.by}: {hold.reason}")
@@ -157,6 +158,14 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"last restore drill: {moment(report['last_drill'])}",
     )
     return [*lines, "; ".join(proofs), f"next due: {moment(report['next_due'])}"]
+
+
+def _by_reason(rows: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The days that one sentence is about, together."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["reason"], []).append(row["database"])
+    return list(found.items())
 
 
 def _table(databases: list[dict[str, Any]]) -> Any:

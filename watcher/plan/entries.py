@@ -64,6 +64,8 @@ class Doubts(Struct, frozen=True):
     """The backup directory may not be what it was: nothing may be written or missed there."""
     archive: str = ""
     """The same of the archive."""
+    journal: str = ""
+    """It may not be the journal that it was: what it does not know may have been on hold."""
     clock_until: datetime | None = None
     """The clock jumped forward: what only depends on the date waits until then."""
 
@@ -77,6 +79,8 @@ def in_doubt(entry: Entry, doubts: Doubts, now: datetime, *, is_archived: bool) 
     """The same entry, unless what it would touch may not be what it was."""
     if not isinstance(entry, Action):
         return entry
+    if doubts.journal and entry.step in TAKE_AWAY:
+        return Block(entry.key, doubts.journal, step=entry.step)
     if doubts.backup and entry.step in _NEED_BACKUP:
         return Block(entry.key, doubts.backup, step=entry.step)
     # An archive that is not mounted shows no copies: they must not be taken for lost, or made anew there.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from handlers.contract import Step
@@ -29,11 +30,11 @@ class Order(Struct, frozen=True, tag="order", forbid_unknown_fields=True):
     by: str
     keys: tuple[str, ...] = ()
     """The days; empty: all that are due."""
-    after_days: int | None = None
+    after_days: Annotated[int, Meta(ge=0, le=36500)] | None = None
     """Another age than that of the settings, for days that are not named."""
-    level: int | None = None
+    level: Annotated[int, Meta(ge=1, le=22)] | None = None
     """Compress only: another level than that of the settings."""
-    confirmed: int = 0
+    confirmed: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Expire only: to so many deletions at once this person has agreed."""
     target: str = ""
     """Restore only: a file elsewhere; empty: back into the root."""
@@ -41,7 +42,7 @@ class Order(Struct, frozen=True, tag="order", forbid_unknown_fields=True):
     """Restore only: what bears that name gives way."""
     everything: bool = False
     """Verify only: every day that has a copy."""
-    sample: int = 0
+    sample: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Verify only: so many days, drawn by lot."""
 
 
@@ -118,7 +119,10 @@ def _is_done(database: Database, step: Step) -> bool:
 
 
 def _by(entry: Entry, order: Order) -> Entry:
-    return replace(entry, by=order.by) if isinstance(entry, Action) else entry
+    if not isinstance(entry, Action):
+        return entry
+    own = order.keys and order.step is not Step.EXPIRE  # of a deletion the reason is its age
+    return replace(entry, by=order.by, reason=f"ordered by {order.by}" if own else entry.reason)
 
 
 def _as_agreed(entries: list[Entry], order: Order) -> list[Entry]:
@@ -149,7 +153,7 @@ def _unknown(known: Mapping[str, Database], order: Order) -> list[Entry]:
 def _verifications(
     known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
 ) -> list[Entry]:
-    readable = [key for key, d in known.items() if d.facts.sealed and d.files.present and not d.facts.expired]
+    readable = [key for key, d in known.items() if d.facts.sealed and not d.facts.expired]
     if order.keys:
         keys = list(order.keys)
     elif order.everything:
@@ -213,7 +217,10 @@ def _merge_problem(database: Database, _: Order) -> str:
 
 
 def _verify_problem(database: Database, _: Order) -> str:
-    return "" if database.files.any_copy else "no copy of it is left"
+    if database.files.any_copy:
+        return ""
+    lost = database.facts.lost
+    return f"{lost.error}; {lost.hint}" if lost else "no copy of it is left"
 
 
 def _drill_problem(database: Database, _: Order) -> str:

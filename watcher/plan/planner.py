@@ -185,7 +185,7 @@ def _decide_present(database: Database, policy: Policy, doubts: Doubts, now: dat
     if restored := decide_restored(database, settings, now):
         return restored
     if facts.archived and files.archived is None:
-        return gone(database, database.paths.archived, settings, doubts.archive)
+        return gone(database, database.paths.archived, settings, now, doubts.archive)
     stage = next_stage(database, settings)
     if stage is None:
         return Wait(key, "nothing left to do")

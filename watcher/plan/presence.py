@@ -33,13 +33,15 @@ def decide_absent(database: Database, settings: Settings, doubts: Doubts, now: d
     if database.day < now.date() and not facts.existed and not database.files.backup:
         return Wait(key, "nobody made a database that day")
     if facts.archived:
-        return gone(database, database.paths.archived, settings, doubts.archive)
+        return gone(database, database.paths.archived, settings, now, doubts.archive)
     if facts.sealed or facts.closed or facts.opened or database.day < now.date():
-        return gone(database, database.paths.database, settings)
+        return gone(database, database.paths.database, settings, now)
     if not settings.create.enabled:
         return Wait(key, "its writer makes it (create.enabled is false)")
     begins = start_of(database.day)
     first = begins - timedelta(days=settings.create.ahead_days)
+    if first > now:
+        return Wait(key, "its day has not begun, and nobody has made it", first, Step.CREATE)
     reason = "today's database is missing" if begins <= now else "made ahead of its day"
     return unless_failed(database, Action(key, Step.CREATE, reason, first), settings, now)
 
@@ -70,10 +72,13 @@ def decide_expired(database: Database) -> Entry:
     return Wait(database.key, f"{when}: {expired.reason}; its certificate is in the journal")
 
 
-def gone(database: Database, path: str, settings: Settings, doubt: str = "") -> Block:
+def gone(database: Database, path: str, settings: Settings, now: datetime, doubt: str = "") -> Entry:
     """Its first copy is not where it should be: made anew only if a person says so."""
     if doubt:
         return Block(database.key, doubt)
+    if database.facts.sealed and not database.files.any_copy:
+        reason = "every copy of it is gone: looked for once more before it is called lost"
+        return unless_failed(database, Action(database.key, Step.VERIFY, reason, now), settings, now)
     reason = f"its file is gone from {path}"
     if database.files.backup_compressed or database.files.backup:
         reason += f"; its backup is still in {settings.data.backup}"

@@ -6,7 +6,6 @@ Everything that could take the last copy of a day away is decided here, and errs
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -28,7 +27,10 @@ class Rails(Struct, frozen=True):
     kept: frozenset[str]
     """Keys of the newest days of each stream, which are kept whatever their age."""
     backlog: Mapping[str, int]
-    """How many days of each stream are due to be deleted, by their age alone."""
+    """How many days of each stream are due to be deleted at once, however far they have got on their way.
+
+    Those included that have gone already since the first of them was due.
+    """
     at_once: int
     """More than so many of one stream are not deleted without a person's word."""
 
@@ -37,6 +39,7 @@ def rails(
     databases: Iterable[Database], ageing: Ageing, settings: Settings, now: datetime, confirmed: int = 0
 ) -> Rails:
     """The rails at this moment. ``confirmed``: so many at once a person has agreed to."""
+    databases = list(databases)
     days: dict[str, list[Database]] = {}
     for database in databases:
         # A day dated in the future, a wrong clock's, must not stand for one of the newest.
@@ -45,17 +48,38 @@ def rails(
     kept: set[str] = set()
     for some in days.values():
         some.sort(key=lambda database: database.day, reverse=True)
-        safe = [database.key for database in some if database.facts.sealed and not database.facts.lost]
+        safe = [
+            each.key for each in some if each.facts.sealed and each.files.any_copy and not each.facts.lost
+        ]
         kept.update(safe[: settings.expire.keep_min])
-    backlog = Counter(
-        database.stream
-        for some in days.values()
-        for database in some
-        if database.key not in kept
-        and _is_of_age(database, ageing, now)
-        and not (database.facts.hold or database.files.anomaly or blocked_by_fact(database))
-    )
+    going = {
+        stream: [
+            database
+            for database in some
+            if database.key not in kept
+            and _is_of_age(database, ageing, now)
+            and not (database.facts.hold or database.files.anomaly or blocked_by_fact(database))
+        ]
+        for stream, some in days.items()
+    }
+    backlog = {
+        stream: len(some) + _gone_beside(databases, stream, min(_may_go_from(d, ageing) for d in some), now)
+        for stream, some in going.items()
+        if some
+    }
     return Rails(frozenset(kept), backlog, max(settings.expire.max_at_once, confirmed))
+
+
+def _may_go_from(database: Database, ageing: Ageing) -> datetime:
+    """Since when nothing but the rails has kept it."""
+    moment = due(database.day, ageing.after_days, ageing.schedule)
+    return max(moment, database.facts.times.get("released", moment))
+
+
+def _gone_beside(databases: Iterable[Database], stream: str, since: datetime, now: datetime) -> int:
+    """Days that went while those that are left were due as well: who agreed to some has not agreed to all."""
+    times = (d.facts.times.get("expired") for d in databases if d.stream == stream and d.facts.expired)
+    return sum(since <= time <= now for time in times if time is not None)
 
 
 def _is_there(database: Database) -> bool:
@@ -71,7 +95,7 @@ def decide_expiry(
     """What is to be done about a day past its retention; None for one that is not, or not ready to go."""
     if not settings.expire.enabled or not _is_of_age(database, ageing, now):
         return None
-    if not _is_ready(database, settings) or keeps_restored(database, now):
+    if not _is_ready(database, settings) or keeps_restored(database, now) or _is_missed(database):
         return None
     key = database.key
     if stays := _stays(database, settings, around):
@@ -82,6 +106,16 @@ def decide_expiry(
     reason = f"past its retention of {ageing.after_days} days"
     action = Action(key, Step.EXPIRE, reason, moment, policy=in_words(settings.expire))
     return unless_failed(database, action, settings, now)
+
+
+def _is_missed(database: Database) -> bool:
+    """Whether its first copy is gone and its backup is not: a deletion goes the other way round.
+
+    It may be on a disk that is not mounted: a certificate would be false.
+    """
+    files = database.files
+    first = files.archived if database.facts.archived else files.compressed
+    return first is None and (files.backup is not None or files.backup_compressed is not None)
 
 
 def _stays(database: Database, settings: Settings, around: Rails) -> Entry | None:
@@ -151,6 +185,9 @@ def decide_restored(database: Database, settings: Settings, now: datetime) -> En
     restored, key = database.facts.restored, database.key
     if restored is None or database.files.database is None or database.facts.compressed is None:
         return None  # a day that was not compressed yet goes by its own age
+    if keeps_restored(database, now) and database.files.backup_compressed is None:
+        action = Action(key, Step.VERIFY, "its second copy is missing: it is made again", now)
+        return unless_failed(database, action, settings, now)
     if keeps_restored(database, now):
         reason = f"restored by {restored.by}: the uncompressed copy is kept for a while"
         return Wait(key, reason, restored.keep_until, Step.COMPRESS)
@@ -204,8 +241,7 @@ def drill(
     ]
     if not cold:
         return Trial(None, None)
-    drilled = [d.facts.times["drilled"] for d in databases if "drilled" in d.facts.times]
-    last = last_of(drilled, now) or last_of([min(d.facts.times["archived"] for d in cold)], now)
+    last = last_of(_tried(databases), now) or last_of([min(d.facts.times["archived"] for d in cold)], now)
     # Where only a wrong clock has told the time: since the first of them was over, which is due.
     moment = next_after(settings.verify.drill_schedule, last or end_of(min(d.day for d in cold)))
     if moment is None or moment > now:
@@ -219,6 +255,20 @@ def drill(
     if isinstance(found, Action):
         return Trial(found, moment)
     return Trial(None, found.until if isinstance(found, Wait) else None)
+
+
+def _tried(databases: Iterable[Database]) -> list[datetime]:
+    """When a drill was tried that is not to be tried again: one for each time of the schedule."""
+    moments = []
+    for facts in (database.facts for database in databases):
+        failed = facts.failed.get(Step.DRILL)
+        told = {
+            "drilled": True,
+            "failed": failed is not None and not failed.retryable,
+            "corrupt": facts.corrupt is not None and facts.corrupt.step == Step.DRILL,
+        }
+        moments += [facts.times[name] for name, counts in told.items() if counts and name in facts.times]
+    return moments
 
 
 def _lot(text: str) -> bytes:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from handlers.contract import Step
 from watcher.events import Failed
+from watcher.notices import has_late_file
 from watcher.plan.entries import Action, Entry, Wait
 from watcher.settings import Settings
 from watcher.state import Database
@@ -21,11 +22,11 @@ def blocked_by_fact(database: Database) -> str:
     facts = database.facts
     evidence = database.files.evidence
     if facts.lost and facts.lost.evidence == evidence:
-        return f"LOST: {facts.lost.error}; {facts.lost.hint}"
+        return f"{facts.lost.error}; {facts.lost.hint}"
     if facts.corrupt and facts.corrupt.evidence == evidence and not damage_to_repair(database):
         first = facts.corrupt.problems[0] if facts.corrupt.problems else facts.corrupt.error
         return f"corrupt: {first}; {facts.corrupt.hint}"
-    if facts.conflict and facts.conflict.evidence == evidence:
+    if facts.conflict and (facts.conflict.evidence == evidence or has_late_file(database)):
         return f"conflict: {facts.conflict.error}; {facts.conflict.hint}"
     for failed in facts.failed.values():
         if failed.step not in _ASIDE and not failed.retryable and failed.evidence == evidence:

@@ -64,7 +64,7 @@ def test_where_every_day_is(tickward: Terminal) -> None:
     out = tickward("status").out
     assert "ticks: current day 2026-01-20, /r/[x]/20.db" in out
     assert "days: 2 absent, 2 closed" in out
-    assert "due: ticks/2026-01-20 create" in out
+    assert "due: ticks/2026-01-20: create: today's database is missing" in out
 
 
 COPIED = "a consistent copy was taken 2026-01-20 00:05 UTC"
@@ -102,4 +102,4 @@ def test_days_that_are_gone_are_blocked(tickward: Terminal) -> None:
     report = tickward("status", "--json").json
     assert report["verdict"] == "FAILING"
     assert "is it mounted?" in report["blocked"][0]["reason"]
-    assert "blocked: ticks/2026-01-19: " in tickward("status").out
+    assert "blocked: 3 days, ticks/2026-01-19 to ticks/2026-01-21: the root holds" in tickward("status").out
