@@ -18,7 +18,7 @@ from msgspec import structs
 
 from handlers import database
 from handlers.contract import BackedUp, Job, Signature, StepError, Trouble
-from handlers.database import Ticks, has_content, sidecar
+from handlers.database import has_content, sidecar
 from handlers.files import (
     copy_hashed,
     make_directories,
@@ -31,7 +31,14 @@ from handlers.files import (
 )
 from handlers.holders import held_for_writing, holders_of
 from handlers.replace import is_regular_or_absent, require_as_seen, set_aside
-from handlers.seal import busy, require_own_wal, require_sealed_content, required_seal
+from handlers.seal import (
+    busy,
+    counted_table,
+    earlier_ticks,
+    require_own_wal,
+    require_sealed_content,
+    required_seal,
+)
 
 
 class _There(NamedTuple):
@@ -92,7 +99,7 @@ def _backup_sealed(job: Job) -> BackedUp:
     if there is not None and there.sha256 == sealed.sha256:
         make_durable(target)
         return done
-    _require_no_more_ticks(job, target, sealed.ticks)
+    _require_no_more_ticks(target, counted_table(job), sealed.ticks)
     _prepare(target, sealed.size_bytes)
     with temporary(target) as temp:
         require_sealed_content(source, copy_hashed(source, temp), sealed)
@@ -115,10 +122,10 @@ def _backup_live(job: Job) -> BackedUp:
             raise busy(source, "is being written to") from error
         digest = sha256_of(temp)
         ticks = database.examine_copy(temp, job.options.table)
-        if job.previous is not None:
-            database.require_contained(source, ticks, Ticks.of(job.previous))
+        if (earlier := earlier_ticks(job)) is not None:
+            database.require_contained(source, ticks, earlier)
         there = _look_at(target)
-        _require_no_more_ticks(job, target, ticks.ticks)
+        _require_no_more_ticks(target, job.options.table, ticks.ticks)
         size = temp.stat().st_size
         aside = _publish(job, temp, target, there)
     return BackedUp(str(target), digest, size, ticks.ticks, live=True, wal=wal, set_aside=aside)
@@ -144,11 +151,11 @@ def _require_no_stall(source: Path, header: database.Header) -> None:
         )
 
 
-def _require_no_more_ticks(job: Job, target: Path, ticks: int) -> None:
+def _require_no_more_ticks(target: Path, table: str, ticks: int) -> None:
     """A backup that has more than what would replace it may be the only copy of the difference."""
     if signature_of(target) is None:
         return
-    there = database.count_in_copy(target, job.options.table)
+    there = database.count_in_copy(target, table)
     if there > ticks:
         raise StepError(
             f"the backup {target} has {there} ticks, what would replace it only {ticks}",

@@ -7,6 +7,8 @@ every instant there is a whole copy of the content under a name that is looked f
 
 The second .zst is the first one byte for byte: one digest describes them all. Of a day that is in
 the archive the first is there; then this makes a lost backup anew, and retires a restored database.
+
+A database that a late writer makes while the original is being retired stays beside the .zst files.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from handlers.files import (
     temporary,
 )
 from handlers.replace import publish_at
-from handlers.retire import restore_retired, retire
+from handlers.retire import finish_retirement, is_created_anew, restore_retired, retire
 from handlers.seal import (
     changed,
     require_released,
@@ -48,12 +50,16 @@ def compress(job: Job) -> Compressed:
     """Replace the database and its backup by verified .zst files; finishes an interrupted run."""
     sealed = required_seal(job)
     database, backup = Path(job.paths.database), Path(job.paths.backup)
-    restore_retired(database)
+    is_late = is_created_anew(database)
+    if not is_late:
+        restore_retired(database)
     path = Path(job.paths.archived if job.archived else job.paths.compressed)
     first = _archived_copy(job, path) if job.archived else _first_copy(job, path)
     _second_copy(job, path, first)
     spare = _proven_spare(backup, sealed)
-    if signature_of(database) is not None:
+    if is_late:
+        finish_retirement(database, sealed)
+    elif signature_of(database) is not None:
         retire(database, sealed, job.options.quiet_seconds)
     if spare is not None:
         _remove_spare(backup, spare)
@@ -100,6 +106,7 @@ def _write(job: Job, target: Path, seen: Signature | None) -> Written:
     database, options, sealed = Path(job.paths.database), job.options, required_seal(job)
     if signature_of(database) is None:
         raise _lost(job)
+    restore_retired(database)  # CONFLICT if this is another than the one that was sealed
     require_sealed_state(database, sealed)
     require_space(target.parent, sealed.size_bytes // 3)  # measured: a fifth at the worst
     with temporary(target) as temp:

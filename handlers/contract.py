@@ -76,6 +76,8 @@ class Options(Struct, frozen=True):
     """Compression threads within one job."""
     quiet_seconds: float = 0.25
     """How long a renamed original is left alone before the last look at who has it open."""
+    managed: tuple[str, ...] = ()
+    """The daemon's own directories: what is restored for a person never goes into them by another name."""
     bytes_per_second: float = 0.0
     """Verify only: how fast copies are read at the most; 0: as fast as they can be."""
 
@@ -102,6 +104,8 @@ class Sealed(Struct, frozen=True):
     signature: Signature
     counted: bool = True
     """False: the database has no table of the name in the settings; its ticks were not counted."""
+    table: str = ""
+    """The table whose rows were counted; empty in records of earlier versions."""
 
 
 class BackedUp(Struct, frozen=True):

@@ -1,21 +1,25 @@
 """Expire: remove every copy of a day on purpose, and leave a certificate of what it was.
 
-The planner decides that a day may go; this only makes sure that nothing else goes with it. Before
-the first copy is removed it is known that nobody writes to any of them and that the root holds no
-ticks which were not sealed. The copies that could be made from others go first, the first copy
-last, so that a run which was killed leaves a day that can still be read, or one that is gone.
+The planner decides that a day may go; this only makes sure that nothing else goes with it, and that
+no copy is overlooked. Before the first copy is removed it is known that every place of one can be
+seen, that nobody writes to any of them, and that each holds what the day is or was and no ticks which
+were not sealed. The copies that could be made from others go first, the first copy last, so that a
+run which was killed leaves a day that can still be read, or one that is gone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from handlers.contract import Expired, Expiry, Job, Sealed, StepError, Trouble
+from handlers.contract import Expired, Expiry, Job, Sealed, Signature, StepError, Trouble
+from handlers.copies import places_of
 from handlers.database import has_content, sidecar
 from handlers.files import SIDECARS, fsync_directory, sha256_of, signature_of
 from handlers.replace import require_regular
 from handlers.retire import restore_retired, retire, retired_path
 from handlers.seal import require_released, require_sealed_content, required_seal
+from handlers.strangers import contents_of, is_strange
 
 
 def expire(job: Job) -> Expired:
@@ -23,16 +27,20 @@ def expire(job: Job) -> Expired:
 
     StepError, with nothing removed: BUSY if somebody has one open for writing, CONFLICT if there
     may be ticks that were never sealed, CORRUPT if the database is not what was sealed although
-    nothing wrote to it.
+    nothing wrote to it, FAILED if there may be a copy that cannot be seen.
     """
     sealed, expiry = required_seal(job), _required_expiry(job)
     database, copies = Path(job.paths.database), _copies(job)
+    _require_none_elsewhere(job, sealed)
+    _require_directories(job)
     restore_retired(database)
     for path in (*copies, database):
         require_regular(path)
     _require_no_late_ticks(job, sealed)
+    seen = {path: signature_of(path) for path in (*copies, database)}
     _require_all_released(copies, database)
-    freed = sum(_remove(path) for path in copies)
+    _require_no_strangers(job, sealed)
+    freed = sum(_remove(path, seen[path]) for path in copies)
     freed += _retire(job, database, sealed)
     _require_gone((*copies, database, retired_path(database)))
     return _certificate(job, sealed, expiry, freed)
@@ -52,6 +60,47 @@ def _copies(job: Job) -> tuple[Path, ...]:
     """Every copy but the uncompressed first one, in the order in which they go."""
     paths = job.paths
     return tuple(map(Path, (paths.backup, paths.backup_compressed, paths.archived, paths.compressed)))
+
+
+def _require_none_elsewhere(job: Job, sealed: Sealed) -> None:
+    """Where copies were recorded there must be none any more, if the settings name another place now."""
+    known = {Path(path).resolve() for path in (*map(str, _copies(job)), job.paths.database)}
+    for recorded, now in _recorded(job, sealed):
+        if recorded.resolve() in known:
+            continue
+        unseen = not recorded.parent.is_dir() and signature_of(now) is None
+        if unseen or signature_of(recorded) is not None:
+            where = "may be" if unseen else "is"
+            raise StepError(
+                f"a copy of {job.key} {where} at {recorded}, and the settings say {now}: nothing was removed",
+                hint=f"move it to {now.parent}, or put the former directory back into the settings ([data]);"
+                f" if it really is gone, make {recorded.parent}, empty",
+                retryable=False,
+            )
+
+
+def _recorded(job: Job, sealed: Sealed) -> Iterator[tuple[Path, Path]]:
+    """Where each copy that there should be was when it was recorded, and where it would be now."""
+    paths, packed = job.paths, job.compressed
+    if packed is None:
+        yield Path(sealed.path), Path(paths.database)
+        return
+    yield Path(packed.backup_path), Path(paths.backup_compressed)
+    if job.archived is not None:
+        yield Path(job.archived.path), Path(paths.archived)
+    else:
+        yield Path(packed.path), Path(paths.compressed)
+
+
+def _require_directories(job: Job) -> None:
+    """A copy whose directory is not there may be on a disk that is not mounted."""
+    for place in places_of(job):
+        directory = place.path.parent
+        if place.expected and not directory.is_dir():
+            raise StepError(
+                f"cannot tell whether there is a copy in {directory}: there is no such directory",
+                hint="mount what belongs there; if it really is gone, make the directory, empty",
+            )
 
 
 def _require_no_late_ticks(job: Job, sealed: Sealed) -> None:
@@ -74,21 +123,45 @@ def _require_all_released(copies: tuple[Path, ...], database: Path) -> None:
             require_released(path)
 
 
-def _remove(path: Path) -> int:
+def _require_no_strangers(job: Job, sealed: Sealed) -> None:
+    for path in _copies(job):
+        there = signature_of(path)
+        if there is not None and _is_stranger(job, path, there.size_bytes, sealed):
+            raise StepError(
+                f"{path} holds something that {job.key} is not known to have held: nothing was removed",
+                hint="it may be the only copy of its ticks: find out what it is, and move it away",
+                trouble=Trouble.CONFLICT,
+                retryable=False,
+            )
+
+
+def _is_stranger(job: Job, path: Path, size_bytes: int, sealed: Sealed) -> bool:
+    """Whether it is not the day's. What does not unpack is ours gone bad; of a database its size says so."""
+    packed = path.name.endswith(".zst")
+    if packed or size_bytes in {0, sealed.size_bytes}:
+        return is_strange(job, path, packed=packed)
+    return sha256_of(path) not in contents_of(job)
+
+
+def _remove(path: Path, seen: Signature | None) -> int:
     """Remove one copy, if it is there, durably; returns the bytes that were freed."""
-    there = signature_of(path)
-    if there is not None:
+    if signature_of(path) != seen:
+        raise StepError(
+            f"{path} was changed while {path.name} was being removed",
+            hint=f"it is tried again; find out what else writes into {path.parent}",
+        )
+    if seen is not None:
         path.unlink()
     if path.parent.is_dir():
         fsync_directory(path.parent)  # also for a run that was killed just before this
-    return there.size_bytes if there else 0
+    return seen.size_bytes if seen else 0
 
 
 def _retire(job: Job, database: Path, sealed: Sealed) -> int:
     """A writer may come to an uncompressed database even now: it goes as it does at compression."""
     there = signature_of(database)
     if there is None:
-        return _remove(database)
+        return _remove(database, None)
     retire(database, sealed, job.options.quiet_seconds)
     return there.size_bytes
 

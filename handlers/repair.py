@@ -2,7 +2,8 @@
 
 Every replacement is written beside what it replaces, compared while it is written, read again from
 the medium, and only then given the name. A good copy is never touched, so a repair that is killed
-has lost nothing, and the next one finishes it.
+has lost nothing, and the next one finishes it. What is sound but holds something else did not rot:
+somebody put it there, and it is set aside.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from handlers.files import (
     copy_hashed,
     make_directories,
     require_space,
+    sha256_of,
     share_owner,
     signature_of,
     temporary,
 )
 from handlers.progress import report
-from handlers.replace import publish_at
-from handlers.seal import changed, require_nothing_beside, require_released, required_seal
+from handlers.replace import publish_at, require_as_seen, set_aside
+from handlers.seal import changed, counted_table, require_nothing_beside, require_released, required_seal
 from handlers.seekable import SeekableError, compress_file, read_back, require_right_table
+from handlers.strangers import is_strange
 from handlers.unpack import unpack_file
 
 Write = Callable[[Path], None]
@@ -110,8 +113,9 @@ def _replace(job: Job, bad: Found, source: Found, write: Write) -> Repair:
             keep_access(temp, target)
         elif str(target) == job.paths.database:
             share_owner(temp)
-        _publish(job, temp, bad)
-    return Repair(str(target), bad.copy.problem, str(source.place.path))
+        aside = _publish(job, temp, bad)
+    problem = f"{bad.copy.problem}; it is kept as {aside}" if aside else bad.copy.problem
+    return Repair(str(target), problem, str(source.place.path))
 
 
 def _needed(job: Job, bad: Found, source: Found) -> int:
@@ -121,14 +125,27 @@ def _needed(job: Job, bad: Found, source: Found) -> int:
     return source.copy.size_bytes if source.place.packed else sealed.size_bytes // 3
 
 
-def _publish(job: Job, temp: Path, bad: Found) -> None:
-    target = bad.place.path
+def _publish(job: Job, temp: Path, bad: Found) -> Path | None:
+    """Give the replacement its name; returns the new path of what had to be set aside, if anything."""
+    target, aside = bad.place.path, None
     if str(target) == job.paths.database:
         require_writer_away(target, required_seal(job))
-    elif not bad.place.packed:
-        require_untouched(target)
-        _require_no_more_ticks(job, target)
+    else:
+        if not bad.place.packed:
+            require_untouched(target)
+            _require_no_more_ticks(job, target)
+        aside = _set_aside(job, bad)
     publish_at(temp, target, bad.seen)
+    return aside
+
+
+def _set_aside(job: Job, bad: Found) -> Path | None:
+    target = bad.place.path
+    if bad.seen is None or not is_strange(job, target, packed=bad.place.packed):
+        return None
+    digest = sha256_of(target)
+    require_as_seen(target, bad.seen)
+    return set_aside(target, digest)
 
 
 def _raw_from(job: Job, raw: Found | None, packed: Found | None) -> tuple[Found, Write]:
@@ -202,7 +219,7 @@ def _require_same(source: Found, digest: str, proven: str) -> None:
 def _require_no_more_ticks(job: Job, target: Path) -> None:
     """A sound backup with more ticks than were sealed did not rot: somebody wrote into it."""
     try:
-        there = database.examine_copy(target, job.options.table).ticks
+        there = database.examine_copy(target, counted_table(job)).ticks
     except (StepError, apsw.Error):
         return  # absent, or no sound database
     sealed = required_seal(job).ticks

@@ -28,7 +28,7 @@ from handlers.holders import held_for_writing
 from handlers.recover import all_sources, first_copy, recover
 from handlers.replace import move_aside, publish_at, require_as_seen, require_regular
 from handlers.retire import restore_retired
-from handlers.seal import busy, require_released, required_seal
+from handlers.seal import busy, counted_table, require_released, required_seal
 
 
 def restore(job: Job) -> Restored:
@@ -61,7 +61,7 @@ def restore(job: Job) -> Restored:
 def drill(job: Job) -> Drilled:
     """Restore a cold day to a temporary beside ``job.restoring.target``, open it, count, remove it.
 
-    StepError CORRUPT if it cannot be restored, or is not what was sealed.
+    StepError CORRUPT if it cannot be restored to what was sealed; FAILED if that has other ticks.
     """
     sealed, target = required_seal(job), Path(job.restoring.target)
     if not target.is_absolute():
@@ -89,7 +89,7 @@ def _target(job: Job) -> Path:
 
 
 def _require_callers_own(job: Job, target: Path) -> None:
-    """A file in a directory that exists, and not in one where the copies of the day are kept."""
+    """A file in a directory that exists, and that is not one of those which the daemon looks after."""
     if not target.is_absolute():
         raise _refused(target, "is not a full path", "say where it is from the root directory on")
     if not target.parent.is_dir():
@@ -102,6 +102,18 @@ def _require_callers_own(job: Job, target: Path) -> None:
             "is where the copies of the day are kept",
             "restore it to another directory, or without a target to its own place",
         )
+    for top in map(Path, job.options.managed):
+        if _is_within(target.parent.resolve(), top):
+            raise _refused(
+                target,
+                f"is in {top}, where it would be taken for a file of the daemon's",
+                "restore it to a directory of your own, or without a target to its own place",
+            )
+
+
+def _is_within(directory: Path, top: Path) -> bool:
+    """By what they are and not by what they are called: mounts and links have many names."""
+    return top.is_dir() and any(each.samefile(top) for each in (directory, *directory.parents))
 
 
 def _require_no_remains(target: Path) -> None:
@@ -169,13 +181,16 @@ def _publish(temp: Path, target: Path, seen: Signature | None, *, in_tree: bool)
 
 
 def _require_sealed_ticks(job: Job, temp: Path, sealed: Sealed) -> None:
-    found = database.examine_copy(temp, job.options.table)
-    expected = Ticks.of(sealed)._replace(counted=sealed.counted)
-    if found != expected:
+    """It opens, and has as many ticks. Its bytes are proven, so that other ticks are no damage to it."""
+    table = counted_table(job)
+    found, expected = database.examine_copy(temp, table), Ticks.of(sealed)
+    if sealed.counted and found != expected:
+        then = f"table {sealed.table}" if sealed.table else "a table that was not recorded"
         raise StepError(
-            f"{job.key} restores to other ticks than were sealed",
-            hint=f"look at every copy of it: `tickward verify {job.key}`",
-            trouble=Trouble.CORRUPT,
+            f"{job.key} was sealed with {sealed.ticks:,} ticks in {then}; restored, byte for byte what was"
+            f" sealed, it has {found.ticks:,} in table {table}",
+            hint="its content is as it was sealed: see whether the `table` of its stream in the settings is"
+            " the one that it had then",
             retryable=False,
             problems=(f"sealed {expected}, restored {found}",),
         )

@@ -39,6 +39,7 @@ def seal(job: Job) -> Sealed:
         sqlite_version=header.sqlite_version,
         signature=signature,
         counted=ticks.counted,
+        table=job.options.table,
     )
 
 
@@ -81,6 +82,11 @@ def required_seal(job: Job) -> Sealed:
     return job.sealed
 
 
+def counted_table(job: Job) -> str:
+    """The table whose rows were counted at sealing: the settings may name another by now."""
+    return required_seal(job).table or job.options.table
+
+
 def require_sealed_state(path: Path, sealed: Sealed) -> None:
     """StepError CHANGED if somebody wrote to the database, or beside it, since it was sealed."""
     if signature_of(path) != sealed.signature:
@@ -114,6 +120,14 @@ def require_sealed_content(path: Path, digest: str, sealed: Sealed) -> None:
     )
 
 
+def earlier_ticks(job: Job) -> Ticks | None:
+    """What was in the day when it was sealed before; None if it was not, or another table was counted."""
+    previous = job.previous
+    if previous is None or previous.table not in ("", job.options.table):
+        return None
+    return Ticks.of(previous)
+
+
 def require_own_wal(path: Path, header: database.Header) -> None:
     """A WAL beside a database that is not in WAL mode belongs to another file of this name.
 
@@ -130,7 +144,7 @@ def require_own_wal(path: Path, header: database.Header) -> None:
 
 
 def _folded(job: Job, path: Path) -> tuple[Ticks, Signature]:
-    earlier = Ticks.of(job.previous) if job.previous else None
+    earlier = earlier_ticks(job)
     try:
         ticks, signature = database.fold_and_check(path, job.options.table, earlier)
     except apsw.BusyError as error:

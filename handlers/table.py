@@ -9,16 +9,19 @@ from __future__ import annotations
 import errno
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar, cast
 
 import apsw
-from msgspec import structs
+from msgspec import Struct, structs
 
 from handlers import archive, backup, compress, create, expire, merge, restore, seal, verify
-from handlers.contract import Done, Failure, Holder, Job, Outcome, Result, Step, StepError, Trouble
+from handlers.contract import Done, Failure, Job, Outcome, Result, Step, StepError, Trouble
 from handlers.files import filesystem_of
 from handlers.holders import holders_of
+
+T = TypeVar("T")
 
 HANDLERS: dict[Step, Callable[[Job], Result | None]] = {
     Step.CREATE: create.create,
@@ -46,24 +49,24 @@ def run(job: Job) -> Outcome:
         result = HANDLERS[job.step](job)
     except BaseException as error:
         failure = structs.replace(_failure(job, error), seconds=time.monotonic() - began)
-        return _readable(failure)
-    return Done(job, result, time.monotonic() - began)
+        return structs.replace(_readable(failure), job=job)
+    return Done(job, _readable(result), time.monotonic() - began)
 
 
-def _readable(failure: Failure) -> Failure:
+def _readable(value: T) -> T:
     """The same in text that can be written down: file names may be any bytes, JSON may not."""
-    return structs.replace(
-        failure,
-        message=_clean(failure.message),
-        hint=_clean(failure.hint),
-        holders=tuple(Holder(holder.pid, _clean(holder.name)) for holder in failure.holders),
-        problems=tuple(map(_clean, failure.problems)),
-        traceback=_clean(failure.traceback),
-    )
+    same: object = value
+    if type(value) is str:  # not of a kind that is one of a few words
+        same = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    elif isinstance(value, tuple):
+        same = tuple(map(_readable, value))
+    elif isinstance(value, Struct):
+        same = structs.replace(value, **{name: _readable(each) for name, each in _fields(value)})
+    return cast(T, same)
 
 
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _fields(value: Struct) -> Iterator[tuple[str, object]]:
+    return ((name, getattr(value, name)) for name in value.__struct_fields__)
 
 
 def _failure(job: Job, error: BaseException) -> Failure:

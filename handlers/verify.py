@@ -1,9 +1,9 @@
 """Verify: read every copy of a sealed day again; replace what has rotted while a good copy is left.
 
 The writer's file comes first: a database that was written to since it was sealed is no bad copy,
-it is newer than all of them, and then nothing is touched. Where no good copy is left, nothing is
-thrown away either: what is there is kept under names that nobody takes for a copy, and the loss is
-said as loudly as can be.
+it is newer than all of them, and then nothing is touched. Nor is a file where no copy has to be and
+which is none: it is somebody's. Where no good copy is left, nothing is thrown away either: what is
+there is kept under names that nobody takes for a copy, and the loss is said as loudly as can be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import structs
 
 from handlers.backup import require_untouched
-from handlers.contract import Job, Lost, Repaired, Sealed, Signature, StepError, Verified
+from handlers.contract import Job, Lost, Repaired, Sealed, Signature, StepError, Trouble, Verified
 from handlers.copies import MISSING, Found, Place, look_at_all, places_of, spares_of
 from handlers.files import filesystem_of, fsync_directory, link_new, sha256_of, signature_of
 from handlers.pace import Pace
@@ -33,7 +33,8 @@ def verify(job: Job) -> Verified | Repaired | Lost:
     """Compare every copy with what was recorded, and repair what can be. Finishes an interrupted run.
 
     StepError BUSY or CHANGED if the writer has come back to the database; CONFLICT if somebody
-    wrote into a backup. What was found bad by then is among its problems.
+    wrote into a backup, or if all copies are good but another file is where one could be. What was
+    found bad by then is among its problems.
     """
     sealed = required_seal(job)
     recorded = sealed.signature
@@ -47,13 +48,15 @@ def verify(job: Job) -> Verified | Repaired | Lost:
     found: list[Found] = []
     with _naming_the_bad(found):
         look_at_all(job, places, pace, found)
-        if not any(each.copy.problem for each in found):
-            return _sound(sealed, recorded, found, pace)
+        strangers = [each for each in found if _is_stranger(each, database)]
+        ours = [each for each in found if each not in strangers]
+        if not any(each.copy.problem for each in ours):
+            return _sound(job, recorded, found, strangers, pace)
         require_writer_away(database, sealed)
-        spares = [] if any(each.usable for each in found) else _spares(job, pace)
-        if not any(each.usable for each in (*found, *spares)):
-            return _lost(job, found, spares)
-        return _repaired(job, recorded, found, repair(job, found, spares), pace)
+        spares = [] if any(each.usable for each in ours) else _spares(job, pace)
+        if not any(each.usable for each in (*ours, *spares)):
+            return _lost(job, ours, [*strangers, *spares])
+        return _repaired(job, recorded, found, repair(job, ours, spares), pace)
 
 
 def _as_it_is(database: Path, sealed: Sealed) -> Sealed:
@@ -70,6 +73,15 @@ def _as_it_is(database: Path, sealed: Sealed) -> Sealed:
             sealed = current
     require_writer_away(database, sealed)
     return sealed
+
+
+def _is_stranger(found: Found, database: Path) -> bool:
+    """What need not be there and is not the day: nothing says that it ever was a copy of ours.
+
+    Of a database in the root its signature does; one with another is the writer's.
+    """
+    is_bad = bool(found.copy.problem) and not found.usable
+    return is_bad and not found.place.expected and found.place.path != database
 
 
 def _require_own_backup(job: Job, places: tuple[Place, ...]) -> None:
@@ -91,11 +103,25 @@ def _spares(job: Job, pace: Pace) -> list[Found]:
     return found
 
 
-def _sound(sealed: Sealed, recorded: Signature, found: list[Found], pace: Pace) -> Verified | Repaired:
-    copies = tuple(each.copy for each in found)
-    if sealed.signature == recorded:
-        return Verified(sealed.sha256, copies, pace.bytes_read)
-    return Repaired(sealed.sha256, copies, (), pace.bytes_read, signature=sealed.signature)
+def _sound(
+    job: Job, recorded: Signature, found: list[Found], strangers: list[Found], pace: Pace
+) -> Verified | Repaired:
+    sealed, copies = required_seal(job), tuple(each.copy for each in found)
+    if sealed.signature != recorded:  # also beside a stranger: it has to be recorded
+        return Repaired(sealed.sha256, copies, (), pace.bytes_read, signature=sealed.signature)
+    if strangers:
+        raise _conflict(job, strangers[0])
+    return Verified(sealed.sha256, copies, pace.bytes_read)
+
+
+def _conflict(job: Job, stranger: Found) -> StepError:
+    return StepError(
+        f"{stranger.copy.path} is where a copy of {job.key} could be, and is none",
+        hint="the copies of the day are good without it, but it may hold ticks that are nowhere else:"
+        " find out what it is, and move it away",
+        trouble=Trouble.CONFLICT,
+        retryable=False,
+    )
 
 
 def _repaired(job: Job, recorded: Signature, found: list[Found], repairs: Repairs, pace: Pace) -> Repaired:
@@ -114,7 +140,7 @@ def _repaired(job: Job, recorded: Signature, found: list[Found], repairs: Repair
     )
 
 
-def _lost(job: Job, found: list[Found], spares: list[Found]) -> Lost:
+def _lost(job: Job, found: list[Found], others: list[Found]) -> Lost:
     """Put the bad copies where nobody takes them for good ones, and say that there is no other."""
     _require_places(found)
     sealed = required_seal(job)
@@ -123,7 +149,7 @@ def _lost(job: Job, found: list[Found], spares: list[Found]) -> Lost:
     return Lost(
         sha256=sealed.sha256,
         ticks=sealed.ticks,
-        copies=tuple(each.copy for each in (*found, *spares)),
+        copies=tuple(each.copy for each in (*found, *others)),
         quarantined=tuple(map(str, quarantined)),
         error=f"{job.key} is LOST: no good copy of its {sealed.ticks:,} ticks is left",
         hint=f"look for a copy on tapes, snapshots and other machines, put it back as {first}, and run"

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import zstandard
 from msgspec import structs
 
 from handlers.contract import Done, Expired, Expiry, Step, Trouble
-from handlers.files import sweep_temporaries
+from handlers.files import sha256_of, sweep_temporaries
+from handlers.seekable import sha256_of_content
 from tests.handlers.aged import (
     IN_ARCHIVE,
     IN_BACKUP,
@@ -25,6 +28,7 @@ from tests.handlers.aged import (
     restored_day,
     whole_copies,
 )
+from tests.handlers.conftest import Day
 
 EXPIRY = Expiry("180 days, on Sundays", datetime(2026, 7, 26, 3, tzinfo=UTC), "older than 180 days")
 
@@ -283,7 +287,183 @@ def test_a_copy_that_comes_back_meanwhile_is_noticed(expiring: Any, monkeypatch:
 def test_a_day_of_which_only_facts_are_left_expires(expiring: Any) -> None:
     archived_day(expiring)
     assert list(expiring.files()) == [IN_ARCHIVE, IN_BACKUP]
-    for top in ("archive", "backup"):
-        shutil.rmtree(expiring.root / top)
+    for name in expiring.files():
+        (expiring.root / name).unlink()
     assert expiring.done(Step.EXPIRE).freed_bytes == 0
     assert IN_ROOT not in expiring.files()
+
+
+class TestPlaces:
+    """A certificate says that no copy is left: so each place of one must be seen."""
+
+    @pytest.mark.parametrize(
+        ("stage", "name"),
+        [
+            ("archived", "archived"),
+            ("archived", "backup_compressed"),
+            ("compressed", "compressed"),
+            ("compressed", "backup_compressed"),
+            ("restored", "archived"),
+        ],
+    )
+    def test_a_directory_that_is_not_there_may_not_be_mounted(
+        self, expiring: Any, stage: str, name: str
+    ) -> None:
+        STAGES[stage](expiring)
+        path = getattr(expiring, name)
+        away = expiring.root / "not mounted"
+        path.parent.rename(away)
+        before = expiring.files()
+        failure = expiring.failed(Step.EXPIRE)
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, True)
+        assert "mount" in failure.hint
+        assert expiring.files() == before
+        away.rename(path.parent)
+        expiring.done(Step.EXPIRE)
+        assert expiring.files() == {}
+
+    @pytest.mark.parametrize("mounted", [True, False])
+    @pytest.mark.parametrize(
+        ("stage", "name"),
+        [
+            ("archived", "archived"),
+            ("archived", "backup_compressed"),
+            ("compressed", "compressed"),
+            ("compressed", "backup_compressed"),
+            ("sealed", "database"),
+        ],
+    )
+    def test_where_it_was_recorded_there_must_be_none(
+        self, expiring: Any, stage: str, name: str, mounted: bool
+    ) -> None:
+        """The settings name another directory now, and the files were not moved."""
+        STAGES[stage](expiring)
+        recorded = getattr(expiring, name)
+        moved = expiring.root / "elsewhere" / recorded.name
+        moved.parent.mkdir()
+        paths = structs.replace(expiring.job.paths, **{name: str(moved)})
+        away = expiring.root / "not mounted"
+        if not mounted:
+            recorded.parent.rename(away)
+        before = expiring.files()
+        failure = expiring.failed(Step.EXPIRE, paths=paths)
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, False)
+        assert str(recorded) in failure.message
+        assert str(moved.parent) in failure.hint
+        assert expiring.files() == before
+
+    @pytest.mark.parametrize("emptied", [True, False])
+    def test_files_that_were_moved_with_the_settings_expire(self, expiring: Any, emptied: bool) -> None:
+        archived_day(expiring)
+        moved = expiring.root / "elsewhere" / expiring.archived.name
+        moved.parent.mkdir()
+        expiring.archived.rename(moved)
+        if not emptied:
+            expiring.archived.parent.rmdir()
+        paths = structs.replace(expiring.job.paths, archived=str(moved))
+        assert str(moved) in expiring.done(Step.EXPIRE, paths=paths).paths
+        assert expiring.files() == {}
+
+    def test_another_name_of_the_same_directory_is_no_other_place(self, expiring: Any) -> None:
+        archived_day(expiring)
+        (expiring.root / "link").symlink_to(expiring.archived.parent)
+        name = str(expiring.root / "link" / expiring.archived.name)
+        expiring.done(Step.EXPIRE, paths=structs.replace(expiring.job.paths, archived=name))
+        assert expiring.files() == {}
+
+
+class TestStrangers:
+    """What holds something else than the day may be the only copy of it."""
+
+    @pytest.mark.parametrize(
+        ("stage", "name"),
+        [
+            ("archived", "backup"),
+            ("backed up", "backup"),
+            ("archived", "compressed"),
+            ("archived", "archived"),
+            ("compressed", "backup_compressed"),
+        ],
+    )
+    def test_it_keeps_the_whole_day(self, expiring: Any, stage: str, name: str) -> None:
+        STAGES[stage](expiring)
+        self.put_another_day(expiring, getattr(expiring, name))
+        before = expiring.files()
+        failure = expiring.failed(Step.EXPIRE)
+        assert (failure.trouble, failure.retryable) == (Trouble.CONFLICT, False)
+        assert str(getattr(expiring, name)) in failure.message
+        assert expiring.files() == before
+
+    def test_a_backup_of_another_size_is_judged_by_its_content_alone(self, expiring: Any) -> None:
+        archived_day(expiring)
+        plant(expiring.backup, b"no database, but somebody's")
+        before = expiring.files()
+        assert expiring.failed(Step.EXPIRE).trouble is Trouble.CONFLICT
+        assert expiring.files() == before
+
+    @pytest.mark.parametrize("name", ["archived", "backup_compressed", "compressed"])
+    def test_what_the_day_was_before_a_merge_goes(self, expiring: Any, name: str) -> None:
+        archived_day(expiring)
+        path = getattr(expiring, name)
+        self.put_another_day(expiring, path)
+        expiring.done(Step.EXPIRE, superseded=(sha256_of_content(path),))
+        assert expiring.files() == {}
+
+    @pytest.mark.parametrize("known", ["backup_sha256", "superseded", "sealed"])
+    def test_a_backup_of_the_day_goes(self, expiring: Any, known: str) -> None:
+        content = sealed_content(expiring)
+        if known == "sealed":
+            plant(expiring.backup, content)
+            expiring.done(Step.EXPIRE)
+        else:
+            self.put_another_day(expiring, expiring.backup)
+            digest = sha256_of(expiring.backup)
+            expiring.done(Step.EXPIRE, **{known: digest if known == "backup_sha256" else (digest,)})
+        assert expiring.files() == {}
+
+    def test_a_rotten_backup_goes(self, expiring: Any) -> None:
+        content = bytearray(sealed_content(expiring))
+        content[4096:8192] = bytes(4096)
+        plant(expiring.backup, bytes(content))
+        expiring.done(Step.EXPIRE)
+        assert expiring.files() == {}
+
+    def test_one_that_comes_while_the_day_goes_is_kept(self, expiring: Any, monkeypatch: Any) -> None:
+        archived_day(expiring)
+        unlink = os.unlink
+
+        def and_plant(path: Path) -> None:
+            unlink(path)
+            if path == expiring.backup_compressed:
+                plant(expiring.compressed, b"late ticks")
+
+        monkeypatch.setattr(os, "unlink", and_plant)
+        failure = expiring.failed(Step.EXPIRE)
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, True)
+        assert expiring.compressed.read_bytes() == b"late ticks"
+
+    def put_another_day(self, day: Any, path: Path) -> None:
+        (day.root / "other").mkdir()
+        other = Day(day.root / "other")
+        other.create()
+        other.fill(3, first=7000)
+        content = other.database.read_bytes()
+        shutil.rmtree(other.root)
+        plant(path, zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content)
+
+
+def sealed_content(day: Any) -> bytes:
+    """Of a day that is archived afterwards."""
+    restored_day(day)
+    content: bytes = day.database.read_bytes()
+    day.done(Step.COMPRESS)
+    return content
+
+
+def test_a_file_name_that_is_no_text_can_be_certified(expiring: Any) -> None:
+    archived_day(expiring)
+    name = os.fsencode(expiring.beside(".aside-")) + b"\xff"
+    Path(os.fsdecode(name)).write_bytes(b"somebody's")
+    result = expiring.done(Step.EXPIRE)
+    assert msgspec.json.decode(msgspec.json.encode(result), type=Expired) == result
+    assert result.left == (f"{expiring.beside('.aside-')}\\udcff",)

@@ -274,6 +274,45 @@ class TestElsewhere:
         assert failure.hint
         assert day.files() == before
 
+    @pytest.mark.parametrize("force", [False, True])
+    @pytest.mark.parametrize("there", [False, True])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "db/2026/01/../02/ticks_2026-02-03.db",
+            "db/copy.db",
+            "backup/2026/02/ticks_2026-02-03.db",
+            "archive/ticks_2026-02-03.db.zst",
+            "state/journal.db",
+            "linked/ticks_2026-02-03.db",
+        ],
+    )
+    def test_nothing_is_restored_into_a_directory_of_the_daemons(
+        self, day: Any, name: str, there: bool, force: bool
+    ) -> None:
+        archived_day(day)
+        tops = tuple(str(day.root / top) for top in ("db", "backup", "archive", "state", "not there"))
+        for folder in ("db/2026/02", "backup/2026/02", "state"):
+            (day.root / folder).mkdir()
+        (day.root / "linked").symlink_to(day.root / "db/2026/02")
+        target = day.root / name
+        if there:
+            plant(target, b"another day's")
+        before = day.files()
+        options = structs.replace(day.job.options, managed=tops)
+        failure = day.failed(Step.RESTORE, options=options, restoring=to(target, force=force))
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, False)
+        assert "of your own" in failure.hint
+        assert day.files() == before
+
+    def test_beside_the_directories_of_the_daemon_it_may_be(self, day: Any, outside: Path) -> None:
+        archived_day(day)
+        tops = (str(day.root / "db"), str(day.root / "min"), str(day.root / "mine" / "deeper"))
+        (outside.parent / "deeper").mkdir()
+        options = structs.replace(day.job.options, managed=tops)
+        day.done(Step.RESTORE, options=options, restoring=to(outside))
+        assert outside.exists()
+
     def test_a_path_that_depends_on_where_one_stands_is_refused(self, day: Any) -> None:
         archived_day(day)
         assert "full path" in day.failed(Step.RESTORE, restoring=Restoring(target="copy.db")).message
@@ -542,13 +581,33 @@ class TestDrill:
         assert day.temporaries() == []
 
     @pytest.mark.parametrize("wrong", ["ticks", "symbols", "first_tick_ms", "last_tick_ms"])
-    def test_other_ticks_than_were_sealed_are_reported(self, day: Any, wrong: str) -> None:
+    def test_other_ticks_than_were_sealed_are_reported_and_are_no_damage(self, day: Any, wrong: str) -> None:
         archived_day(day)
         sealed = structs.replace(day.job.sealed, **{wrong: 7})
         failure = day.failed(Step.DRILL, sealed=sealed, restoring=to(day.root / "drill" / "copy.db"))
-        assert (failure.trouble, failure.retryable) == (Trouble.CORRUPT, False)
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, False)
         assert failure.problems
         assert day.temporaries() == []
+
+    def test_the_table_that_was_counted_at_sealing_is_counted(self, day: Any) -> None:
+        archived_day(day)
+        options = structs.replace(day.job.options, table="quotes")
+        place = to(day.root / "drill" / "copy.db")
+        assert day.done(Step.DRILL, options=options, restoring=place).ticks == 100
+        older = structs.replace(day.job.sealed, table="")
+        failure = day.failed(Step.DRILL, options=options, sealed=older, restoring=place)
+        assert (failure.trouble, failure.retryable) == (Trouble.FAILED, False)
+        assert "100 ticks in a table that was not recorded" in failure.message
+        assert "table quotes" in failure.message
+
+    def test_what_was_not_counted_is_not_compared(self, day: Any) -> None:
+        day.job = structs.replace(day.job, options=structs.replace(day.job.options, table="quotes"))
+        archived_day(day)
+        assert day.job.sealed.counted is False
+        older = structs.replace(day.job.sealed, table="")
+        options = structs.replace(day.job.options, table="ticks")
+        place = to(day.root / "drill" / "copy.db")
+        assert day.done(Step.DRILL, sealed=older, options=options, restoring=place).ticks == 0
 
     def test_a_drill_needs_a_place(self, day: Any) -> None:
         archived_day(day)

@@ -8,6 +8,7 @@ from typing import Any
 
 import apsw
 import pytest
+from msgspec import structs
 
 from handlers.contract import Holder, Step, Trouble
 
@@ -61,6 +62,10 @@ def test_a_sealed_day_is_one_file_and_its_facts_are_right(open_day: Any) -> None
     assert sealed.size_bytes == sealed.signature.size_bytes == status.st_size
     assert (sealed.signature.mtime_ns, sealed.signature.inode) == (status.st_mtime_ns, status.st_ino)
     assert sealed.sqlite_version == apsw.SQLITE_VERSION_NUMBER
+
+
+def test_the_table_that_was_counted_is_recorded(open_day: Any) -> None:
+    assert open_day.seal().table == "ticks"
 
 
 def test_sealing_twice_changes_nothing(open_day: Any) -> None:
@@ -263,3 +268,13 @@ def test_a_write_after_the_ticks_were_counted_is_noticed(
     assert failure.trouble is Trouble.CHANGED
     assert failure.retryable
     assert open_day.seal().ticks == 301
+
+
+def test_another_table_than_before_is_not_compared_with_it(day: Any) -> None:
+    """Or a change of the settings would look as if ticks had been lost."""
+    day.create()
+    day.fill(10)
+    before = day.seal()
+    assert before.table == "ticks"
+    options = structs.replace(day.job.options, table="quotes")
+    assert day.done(Step.SEAL, previous=before, options=options).counted is False

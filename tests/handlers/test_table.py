@@ -16,7 +16,22 @@ import pytest
 from msgspec import structs
 
 from handlers import files, table
-from handlers.contract import Done, Failure, Holder, Job, Step, StepError, Trouble
+from handlers.contract import (
+    Copy,
+    Created,
+    Done,
+    Failure,
+    Holder,
+    Job,
+    Repair,
+    Repaired,
+    Result,
+    Signature,
+    Step,
+    StepError,
+    Trouble,
+    Verified,
+)
 
 CONNECTION = """
 connection = connect(sys.argv[1])
@@ -127,6 +142,24 @@ def test_names_that_are_no_text_can_be_written_down(day: Any, monkeypatch: Any, 
     failure = outcome_of(day, monkeypatch, error)
     text = msgspec.json.encode(failure).decode()
     assert "udcff" in json.loads(text)["message"]
+
+
+MAKE: list[Callable[[str], Result | None]] = [
+    lambda name: Verified("0" * 64, (Copy(name, 1, f"bad {name}"), Copy("y.db", 2)), 3),
+    lambda name: Repaired("0" * 64, (), (Repair(name, "p", "s"),), 3, signature=Signature(1, 2, 3)),
+    lambda name: Created(name, Signature(1, 2, 3)),
+    lambda _: None,
+]
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_results_with_names_that_are_no_text_can_be_recorded(
+    day: Any, monkeypatch: Any, make: Callable[[str], Result | None]
+) -> None:
+    monkeypatch.setitem(table.HANDLERS, Step.SEAL, lambda _: make("x\udcff.db"))
+    result = day.done(Step.SEAL)
+    assert result == make(r"x\udcff.db")
+    assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result
 
 
 def test_a_locked_database_is_busy_and_names_who(day: Any, child: Callable[..., Any]) -> None:

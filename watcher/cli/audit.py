@@ -136,8 +136,8 @@ def _what_to_do(settings: Settings, problem: str) -> str:
     return (
         f"{journal_file(settings.data)} is not what was recorded: {problem}. It is evidence: stop the "
         f"daemon, keep copies of it and of {noted}, and compare them with an earlier copy or export; then "
-        "move it aside, start the daemon, which begins a new one, and order anew what is on hold. "
-        "The files of the days are untouched"
+        "move it aside and start the daemon: it begins a new one and takes nothing away. Order anew what "
+        f"is on hold; then move {noted.name} away and start it anew. The files of the days are untouched"
     )
 
 
