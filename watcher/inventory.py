@@ -6,26 +6,24 @@ missed. Nothing here opens a database, but for the lease probe, and nothing here
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from handlers.contract import Paths, Signature
+from handlers.contract import Paths
 from watcher.pattern import Pattern
 from watcher.plan import settled_at
 from watcher.settings import Data, Settings
 from watcher.state import Database, Facts, Files
+from watcher.tree import SIDECARS, look, walk
 
 BACKUP_SENTINEL, ARCHIVE_SENTINEL = ".tickward-backup", ".tickward-archive"
 """Lie in those directories, and tell them from a mount point on which nothing is mounted."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_SIDECARS = ("-wal", "-shm", "-journal")
 
 
 class Inventory:
@@ -72,7 +70,7 @@ class Inventory:
         """Walk everything; look anew at every day that is there or should be, and probe those not sealed."""
         found = {key for key, database in self._databases.items() if not database.facts.expired}
         for top in _tops(self._data):
-            for path in _walk(Path(top)):
+            for path in walk(Path(top)):
                 if key := self.key_of(path):
                     found.add(key)
         for key in found:
@@ -91,7 +89,7 @@ class Inventory:
     def look_at(self, key: str) -> Database:
         """Look again at one day's files, without counting that as a touch."""
         database = self._register(key)
-        self.change(key, files=_look(database.paths, self._data))
+        self.change(key, files=look(database.paths, self._data))
         return self._databases[key]
 
     def _register(self, key: str) -> Database:
@@ -217,7 +215,7 @@ def _database_name(path: str) -> str:
     directory, _, name = path.rpartition("/")
     if name.startswith(".") and name.endswith(".retired"):
         name = name[1 : -len(".retired")]
-    for ending in (*_SIDECARS, ".zst"):
+    for ending in (*SIDECARS, ".zst"):
         name = name.removesuffix(ending)
     return f"{directory}/{name}" if directory else name
 
@@ -251,86 +249,3 @@ def _in_use(database: Database) -> bool:
     if files.wal_bytes:
         return True
     return created is not None and files.database not in (None, created.signature)
-
-
-def _look(paths: Paths, data: Data) -> Files:
-    anomaly = _anomaly(paths.database, data.root)
-    directory, _, name = paths.database.rpartition("/")
-    wal = _signature(paths.database + "-wal")
-    return Files(
-        database=None if anomaly else _signature(paths.database),
-        wal=wal,
-        compressed=_signature(paths.compressed),
-        backup=_signature(paths.backup),
-        backup_compressed=_signature(paths.backup_compressed),
-        archived=_signature(paths.archived),
-        retired=_signature(f"{directory}/.{name}.retired") is not None,
-        beside=tuple(path for path in _others(paths, orphans=wal is None) if _signature(path)),
-        anomaly=anomaly,
-    )
-
-
-def _others(paths: Paths, *, orphans: bool) -> list[str]:
-    # With a -wal a -shm comes and goes with every reader, and means nothing.
-    own = ("-shm", "-journal") if orphans else ("-journal",)
-    return [paths.database + ending for ending in own] + [paths.backup + ending for ending in _SIDECARS]
-
-
-def _signature(path: str) -> Signature | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return Signature(found.st_size, found.st_mtime_ns, found.st_ino)
-
-
-def _anomaly(path: str, root: str) -> str:
-    directory = os.path.realpath(os.path.dirname(path))  # noqa: PTH120 (thousands of times a scan)
-    if directory != root and not directory.startswith(root + "/"):
-        return "its directory is a symbolic link that leaves the root; it is not followed"
-    try:
-        mode = os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        return f"it cannot be looked at ({error.strerror}): mend its disk or its permissions"
-    if stat.S_ISREG(mode):
-        return ""
-    if stat.S_ISDIR(mode):
-        return "a directory has the name of a database; it is left alone"
-    if stat.S_ISLNK(mode):
-        target = os.path.realpath(path)
-        where = "" if target.startswith(root + "/") else " that leaves the root"
-        shown = os.fsencode(target).decode(errors="backslashreplace")
-        return f"a symbolic link{where} to {shown} has the name of a database; it is not followed"
-    return "not a regular file; it is left alone"
-
-
-def _walk(top: Path) -> Iterator[str]:
-    """Every path below a directory. A linked directory is followed only where it stays inside."""
-    pending, seen = [str(top)], set()
-    while pending:
-        directory = pending.pop()
-        try:
-            identity = Path(directory).stat()
-            entries = list(os.scandir(directory))
-        except OSError:
-            continue
-        if (identity.st_dev, identity.st_ino) in seen:
-            continue
-        seen.add((identity.st_dev, identity.st_ino))
-        for entry in entries:
-            yield entry.path
-            if _is_to_be_entered(entry, str(top)):
-                pending.append(entry.path)
-
-
-def _is_to_be_entered(entry: os.DirEntry[str], top: str) -> bool:
-    try:
-        if not entry.is_dir():
-            return False
-    except OSError:  # a link that leads in a circle
-        return False
-    return not entry.is_symlink() or os.path.realpath(entry.path).startswith(top + "/")
