@@ -160,7 +160,6 @@ class App:
             loop = self._loop(journal, pool, publisher)
             loop.journal_doubt = metadata.doubt(Path(settings.data.root), journal)
             if loop.journal_doubt:
-                loop.other_witness = metadata.read_witness(Path(settings.data.root))
                 logger.critical("{}", loop.journal_doubt)
             loop.recover(known)
             control = Control(Path(settings.data.state), partial(self._put, loop))
@@ -291,7 +290,9 @@ class App:
         self, rotated: Mapping[str, tuple[Rotated, datetime]], witness: Witness | None
     ) -> None:
         try:
-            metadata.write(Path(self._settings.data.root), rotated, witness)
+            root = Path(self._settings.data.root)
+            # None: what is noted there is kept, unless a person has moved it away meanwhile.
+            metadata.write(root, rotated, witness or metadata.read_witness(root))
         except OSError as error:
             logger.error("{} cannot be written: {}", metadata.NAME, error)
 

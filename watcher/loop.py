@@ -52,7 +52,9 @@ Announce = Callable[[Record, Event, float | None], None]
 """Called with each recorded event, and how many seconds the step took that led to it."""
 
 WriteMetadata = Callable[[Mapping[str, tuple[Rotated, datetime]], Witness | None], None]
-"""Called with the last rotation of each stream, and the journal's newest event."""
+"""Called with the last rotation of each stream, and the journal's newest event.
+
+None for that: what is noted already is kept."""
 
 
 class Loop:
@@ -74,8 +76,6 @@ class Loop:
         """Do what people ask for, and leave what is due to whoever looks after it."""
         self.journal_doubt = ""
         """Why this may not be the journal that was here before: see `watcher.metadata.doubt`."""
-        self.other_witness: Witness | None = None
-        """What is noted outside of the journal that was here before, if this is not it."""
         self.last_plan: Plan | None = None
         self.failures = 0
         """Jobs that failed since the start, for the exit code of `once`."""
@@ -112,8 +112,11 @@ class Loop:
         if self._clock_doubt.watch(now, self._clock.elapsed()):
             self.scan_again()  # nothing that was planned holds
         self.take_outcomes(now)
-        self._answer(self.desk.take(), now)
-        self._look(now, hints)
+        tickets = self.desk.take()
+        try:
+            self._look(now, hints)
+        finally:
+            self._answer(tickets, now)  # also when the root is gone: a hold must not wait for it
         current = self._plan_and_notice(now)
         self._rotate(now)
         self.desk.advance(partial(self._planned, now), self._pool.has_room, self._start)
@@ -161,7 +164,7 @@ class Loop:
     def note_outside(self) -> None:
         """Note the last rotation, and how far the journal has got, where the journal itself is not."""
         # In doubt about the journal, what is noted there of the other one is all that is known of it.
-        witness = self.other_witness if self.journal_doubt else self._journal.witness()
+        witness = None if self.journal_doubt else self._journal.witness()
         self._write_metadata(self.rotated(), witness)
 
     def take_outcomes(self, now: datetime) -> None:
@@ -269,7 +272,7 @@ class Loop:
             found = health(self._inventory.databases(), current, self._inventory.free_bytes())
             self.record([(DAEMON_KEY, found)], now)
             self.note_outside()
-        if self._pruned_on not in (None, now.date()):
+        if self._pruned_on not in (None, now.date()) and not self.journal_doubt:
             self._prune(now)
         self._pruned_on = now.date()
 

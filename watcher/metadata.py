@@ -17,6 +17,7 @@ from msgspec import Struct
 from handlers.files import publish_over, temporary
 from watcher.events import Rotated
 from watcher.journal import Journal, Witness
+from watcher.journal_format import BrokenError
 
 NAME = "rotation_metadata.json"
 
@@ -63,13 +64,24 @@ def doubt(root: Path, journal: Journal) -> str:
         what = f"another journal, of {witness.sequence} events until {witness.at:%Y-%m-%d %H:%M} UTC"
     elif witness.sequence > journal.head():
         what = f"{witness.sequence} events of this journal, which has only {journal.head()}"
+    elif _is_another(journal, witness):
+        what = f"another event {witness.sequence} than this journal has"
     else:
         return ""
     return (
         f"{root / NAME} knows {what}: what was on hold may not be known to be. Nothing is compressed, "
-        "archived or deleted until that journal is back; or, once what must be kept is on hold again, "
-        f"until {NAME} is moved away and tickward started anew"
+        "archived, deleted or judged until that journal is back; or, once what must be kept is on hold "
+        f"again, until {NAME} is moved away and tickward started anew"
     )
+
+
+def _is_another(journal: Journal, witness: Witness) -> bool:
+    """Whether the event that is noted is not the one of this journal: an older copy has grown past it."""
+    try:
+        link = journal.link(witness.sequence)
+    except BrokenError:
+        return True
+    return link is not None and link.hex() != witness.hash
 
 
 def _describe(rotated: Rotated, at: datetime) -> dict[str, Any]:

@@ -273,3 +273,23 @@ def test_a_hold_that_cannot_be_recorded_now_is_recorded_in_the_end(world: World)
     assert asking.returncode == 0
     assert world.count("held") == 1
     assert world.stop(process) == 0
+
+
+def test_the_way_out_of_a_lost_journal_is_open_also_while_the_daemon_runs(world: World) -> None:
+    aged(world, "2026-01-18")
+    for file in (world.folder / "state").glob("journal.db*"):
+        file.unlink()
+    world.configure()
+    process = world.daemon()
+    (world.folder / "db" / "rotation_metadata.json").unlink()  # a person has seen to what must be kept
+    assert world.stop(process) == 0
+    process = world.daemon()
+    assert "knows another journal" not in world.run("plan").stdout
+    assert world.json("compress", "2026-01-18")["done"] == 1
+    assert world.stop(process) == 0
+
+
+def test_a_day_that_the_journal_does_not_know_yet_can_be_put_on_hold_without_a_daemon(world: World) -> None:
+    world.make("2026-01-19")
+    assert world.run("hold", "2026-01-19", "--reason", "audit 17").returncode == 0
+    assert world.count("held") == 1

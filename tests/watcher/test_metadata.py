@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from watcher import metadata
-from watcher.events import Rotated
-from watcher.journal import Witness
+from watcher.events import Opened, Rotated
+from watcher.journal import Journal, Witness
+from watcher.metadata import doubt, write
 
 AT = datetime(2026, 1, 21, 0, 0, 0, 123456, tzinfo=UTC)
 
@@ -104,3 +105,53 @@ class TestTheAnchor:
     def test_is_none_where_it_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / metadata.NAME).mkdir()
         assert metadata.read_witness(tmp_path) is None
+
+
+class TestDoubt:
+    """Whether the journal is the one that was here before."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "journal.db"
+
+    def noted(self, root: Path, journal: Journal) -> None:
+        write(root, {}, journal.witness())
+
+    def grow(self, journal: Journal, count: int, path: str = "x") -> None:
+        for _ in range(count):
+            journal.record([("ticks/2026-01-20", Opened(path))], datetime(2026, 1, 20, tzinfo=UTC))
+
+    def test_nothing_speaks_against_a_journal_that_has_gone_on(self, tmp_path: Path, file: Path) -> None:
+        with Journal.open_for_writing(file) as journal:
+            assert doubt(tmp_path, journal) == ""
+            self.grow(journal, 3)
+            self.noted(tmp_path, journal)
+            self.grow(journal, 3)
+            assert doubt(tmp_path, journal) == ""
+
+    def test_another_journal(self, tmp_path: Path, file: Path) -> None:
+        with Journal.open_for_writing(file) as journal:
+            self.grow(journal, 3)
+            self.noted(tmp_path, journal)
+        file.unlink()
+        with Journal.open_for_writing(file) as journal:
+            self.grow(journal, 9)
+            assert "knows another journal, of 3 events" in doubt(tmp_path, journal)
+
+    def test_an_older_copy_also_when_it_has_grown_past_what_is_noted(
+        self, tmp_path: Path, file: Path
+    ) -> None:
+        with Journal.open_for_writing(file) as journal:
+            self.grow(journal, 3)
+            journal._connection.pragma("wal_checkpoint", "truncate")
+        older = file.read_bytes()
+        with Journal.open_for_writing(file) as journal:
+            self.grow(journal, 3)
+            self.noted(tmp_path, journal)
+        for left in tmp_path.glob("journal.db*"):
+            left.unlink()
+        file.write_bytes(older)
+        with Journal.open_for_writing(file) as journal:
+            assert "which has only 3" in doubt(tmp_path, journal)
+            self.grow(journal, 9, "y")
+            assert "another event 6" in doubt(tmp_path, journal)

@@ -256,6 +256,20 @@ class TestMaxAtOnce:
         assert all("8 days of ticks" in entry.reason for entry in blocked)
         assert len(blocked) == 3
 
+    def test_days_that_went_on_time_are_no_backlog_of_one_that_is_stuck(self) -> None:
+        """One day waits, restored or failing; every morning another goes, as it should."""
+        stuck = with_facts(archived_day(DAY), restored=restored(LATER), failed={})
+        stuck = with_files(stuck, database=RAW)
+        gone = []
+        for n in range(1, 40):
+            each = expired_day(DAY + timedelta(days=n))
+            at = utc("2026-07-20 04:00") + timedelta(days=n, minutes=5)
+            gone.append(with_facts(each, times={"expired": at}))
+        today = archived_day(DAY + timedelta(days=40))
+        newest = [archived_day(DAY + timedelta(days=41 + n)) for n in range(7)]
+        now = utc("2026-08-29 04:00")
+        assert deletions(planned([stuck, *gone, today, *newest], now)) == [today.key]
+
     def test_a_hold_that_has_ended_does_not_count_what_went_while_it_lasted(self) -> None:
         gone = [with_facts(expired_day(d.day), times={"expired": utc("2026-09-01")}) for d in old(5, DAY)]
         released = [

@@ -24,8 +24,8 @@ from watcher.cli import (
 from watcher.cli.context import Context
 
 EXIT_STATUS = """
-Exit status: 0 done or nothing to do; 1 a step failed or was refused; 2 usage or configuration; 3 another instance holds
-the state directory.
+Exit status: 0 done or nothing to do; 1 a step failed or was refused; 2 usage or configuration; 3 another
+instance holds the state directory.
 """
 
 app = typer.Typer(

@@ -79,7 +79,7 @@ def in_doubt(entry: Entry, doubts: Doubts, now: datetime, *, is_archived: bool) 
     """The same entry, unless what it would touch may not be what it was."""
     if not isinstance(entry, Action):
         return entry
-    if doubts.journal and entry.step in TAKE_AWAY:
+    if doubts.journal and entry.step in (*TAKE_AWAY, Step.VERIFY):  # it knows of no later merge or deletion
         return Block(entry.key, doubts.journal, step=entry.step)
     if doubts.backup and entry.step in _NEED_BACKUP:
         return Block(entry.key, doubts.backup, step=entry.step)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,9 @@ from watcher.plan.setbacks import blocked_by_fact, unless_failed
 from watcher.schedule import NEVER, due, end_of, last_of, next_after
 from watcher.settings import Ageing, Settings
 from watcher.state import Database
+
+_ON_TIME = timedelta(days=1)
+"""A deletion that came no later than this after it was due was no part of a backlog."""
 
 
 class Rails(Struct, frozen=True):
@@ -63,7 +66,7 @@ def rails(
         for stream, some in days.items()
     }
     backlog = {
-        stream: len(some) + _gone_beside(databases, stream, min(_may_go_from(d, ageing) for d in some), now)
+        stream: len(some) + len(_gone_beside(databases, stream, some, ageing, now))
         for stream, some in going.items()
         if some
     }
@@ -76,10 +79,24 @@ def _may_go_from(database: Database, ageing: Ageing) -> datetime:
     return max(moment, database.facts.times.get("released", moment))
 
 
-def _gone_beside(databases: Iterable[Database], stream: str, since: datetime, now: datetime) -> int:
-    """Days that went while those that are left were due as well: who agreed to some has not agreed to all."""
-    times = (d.facts.times.get("expired") for d in databases if d.stream == stream and d.facts.expired)
-    return sum(since <= time <= now for time in times if time is not None)
+def _gone_beside(
+    databases: Iterable[Database], stream: str, left: list[Database], ageing: Ageing, now: datetime
+) -> list[Database]:
+    """Days that went late, while those that are left were due as well.
+
+    Who agreed to some has not agreed to all. Those that went on time are no part of a backlog.
+    """
+    since = min(_may_go_from(database, ageing) for database in left)
+    return [
+        database
+        for database in databases
+        if database.stream == stream and (at := _gone_at(database)) is not None and since <= at <= now
+        if at - due(database.day, ageing.after_days, ageing.schedule) > _ON_TIME
+    ]
+
+
+def _gone_at(database: Database) -> datetime | None:
+    return database.facts.times.get("expired") if database.facts.expired else None
 
 
 def _is_there(database: Database) -> bool:
