@@ -8,11 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from watcher.events import Held, Record, Released, name_of
-from watcher.plan.entries import TAKE_AWAY
+from watcher.plan.entries import NO_SUCH_DAY, TAKE_AWAY
 from watcher.requests import Ended, Hold, Release
 from watcher.state import Database
-
-_NO_SUCH_DAY = "there is no such day: `tickward plan` lists those that there are"
 
 
 class Verdict(Struct, frozen=True):
@@ -46,7 +44,7 @@ def judge(request: Hold | Release, known: Mapping[str, Database]) -> list[Verdic
 
 def _hold(key: str, database: Database | None, request: Hold) -> Verdict:
     if database is None:
-        return Verdict(key, None, False, _NO_SUCH_DAY)
+        return Verdict(key, None, False, NO_SUCH_DAY)
     facts = database.facts
     if facts.expired:
         return Verdict(key, None, False, f"it was deleted on {facts.times['expired']:%Y-%m-%d}")
@@ -59,7 +57,7 @@ def _hold(key: str, database: Database | None, request: Hold) -> Verdict:
 
 def _release(key: str, database: Database | None, request: Release) -> Verdict:
     if database is None:
-        return Verdict(key, None, False, _NO_SUCH_DAY)
+        return Verdict(key, None, False, NO_SUCH_DAY)
     hold = database.facts.hold
     if hold is None:
         return Verdict(key, None, True, "it is not on hold")

@@ -145,6 +145,11 @@ def test_what_is_due_stays_due_or_gives_way_to_the_next_step_of_its_life(
 ) -> None:
     before = plan([database], SETTINGS, now).entries[0]
     after = plan([database], SETTINGS, now + later).entries[0]
+    reading = isinstance(before, Action) and before.step in (Step.VERIFY, Step.DRILL)
+    if reading and isinstance(after, Wait):
+        # Only where a wrong clock has recorded what is still to come: once it has come, it counts.
+        assert any(now < at <= now + later + timedelta(days=1) for at in database.facts.times.values())
+        return
     if isinstance(before, Action) and before.step is not Step.CREATE:
         assert isinstance(after, Action), after
         if before.step not in (Step.VERIFY, Step.DRILL) and not before.live:

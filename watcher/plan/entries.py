@@ -11,6 +11,8 @@ from handlers.contract import SCHEDULE, Step
 TAKE_AWAY = (Step.COMPRESS, Step.ARCHIVE, Step.EXPIRE)
 """Steps that remove something: what a hold forbids."""
 
+NO_SUCH_DAY = "there is no such day: `tickward plan` lists those that there are"
+
 
 class Action(Struct, frozen=True):
     """A step that is due."""

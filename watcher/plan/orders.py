@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from handlers.contract import Step
 from watcher.lifecycle import STAGES
-from watcher.plan.entries import Action, Block, Doubts, Entry, Wait, in_doubt
+from watcher.plan.entries import NO_SUCH_DAY, Action, Block, Doubts, Entry, Wait, in_doubt
 from watcher.plan.planner import plan
 from watcher.schedule import ON_ROTATION
 from watcher.settings import Ageing, Settings
@@ -146,8 +146,7 @@ def _as_agreed(entries: list[Entry], order: Order) -> list[Entry]:
 
 
 def _unknown(known: Mapping[str, Database], order: Order) -> list[Entry]:
-    reason = "there is no such day: `tickward plan` lists those that there are"
-    return [Block(key, reason, step=order.step) for key in order.keys if key not in known]
+    return [Block(key, NO_SUCH_DAY, step=order.step) for key in order.keys if key not in known]
 
 
 def _verifications(

@@ -222,9 +222,8 @@ def _decide_stage(database: Database, stage: Stage, policy: Policy, now: datetim
 def _interrupted(database: Database, stage: Stage) -> str:
     """Why a step that was begun is to be finished at once: all that lacks is the record of it."""
     files = database.files
-    if stage.step is Step.COMPRESS and files.database is None and files.compressed is not None:
-        return "its compression was interrupted"
-    if stage.step is Step.COMPRESS and files.retired:
+    original_gone = files.retired or (files.database is None and files.compressed is not None)
+    if stage.step is Step.COMPRESS and original_gone:
         return "its compression was interrupted"
     if stage.step is Step.ARCHIVE and files.compressed is None and files.archived is not None:
         return "its archiving was interrupted"

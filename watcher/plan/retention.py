@@ -32,7 +32,7 @@ class Rails(Struct, frozen=True):
     backlog: Mapping[str, int]
     """How many days of each stream are due to be deleted at once, however far they have got on their way.
 
-    Those included that have gone already since the first of them was due.
+    Those included that went late since the first of them was due.
     """
     at_once: int
     """More than so many of one stream are not deleted without a person's word."""
@@ -66,7 +66,7 @@ def rails(
         for stream, some in days.items()
     }
     backlog = {
-        stream: len(some) + len(_gone_beside(databases, stream, some, ageing, now))
+        stream: len(some) + _gone_beside(databases, stream, some, ageing, now)
         for stream, some in going.items()
         if some
     }
@@ -75,28 +75,21 @@ def rails(
 
 def _may_go_from(database: Database, ageing: Ageing) -> datetime:
     """Since when nothing but the rails has kept it."""
-    moment = due(database.day, ageing.after_days, ageing.schedule)
+    moment = _due(database, ageing)
     return max(moment, database.facts.times.get("released", moment))
 
 
 def _gone_beside(
     databases: Iterable[Database], stream: str, left: list[Database], ageing: Ageing, now: datetime
-) -> list[Database]:
-    """Days that went late, while those that are left were due as well.
+) -> int:
+    """How many days went late, while those that are left were due as well.
 
     Who agreed to some has not agreed to all. Those that went on time are no part of a backlog.
     """
     since = min(_may_go_from(database, ageing) for database in left)
-    return [
-        database
-        for database in databases
-        if database.stream == stream and (at := _gone_at(database)) is not None and since <= at <= now
-        if at - due(database.day, ageing.after_days, ageing.schedule) > _ON_TIME
-    ]
-
-
-def _gone_at(database: Database) -> datetime | None:
-    return database.facts.times.get("expired") if database.facts.expired else None
+    gone = (d for d in databases if d.stream == stream and d.facts.expired and "expired" in d.facts.times)
+    moments = ((_due(database, ageing), database.facts.times["expired"]) for database in gone)
+    return sum(since <= at <= now and at - moment > _ON_TIME for moment, at in moments)
 
 
 def _is_there(database: Database) -> bool:
@@ -119,7 +112,7 @@ def decide_expiry(
         # As long as it is here, a copy of it that was lost is made again.
         following = next_stage(database, settings)
         return stays if following is None or following.step is Step.EXPIRE else None
-    moment = due(database.day, ageing.after_days, ageing.schedule)
+    moment = _due(database, ageing)
     reason = f"past its retention of {ageing.after_days} days"
     action = Action(key, Step.EXPIRE, reason, moment, policy=in_words(settings.expire))
     return unless_failed(database, action, settings, now)
@@ -202,14 +195,14 @@ def decide_restored(database: Database, settings: Settings, now: datetime) -> En
     restored, key = database.facts.restored, database.key
     if restored is None or database.files.database is None or database.facts.compressed is None:
         return None  # a day that was not compressed yet goes by its own age
-    if keeps_restored(database, now) and database.files.backup_compressed is None:
+    if not keeps_restored(database, now):
+        reason = "the restored copy has been kept for as long as was set (restore.keep_days)"
+        action = Action(key, Step.COMPRESS, reason, restored.keep_until or now)
+    elif database.files.backup_compressed is None:
         action = Action(key, Step.VERIFY, "its second copy is missing: it is made again", now)
-        return unless_failed(database, action, settings, now)
-    if keeps_restored(database, now):
+    else:
         reason = f"restored by {restored.by}: the uncompressed copy is kept for a while"
         return Wait(key, reason, restored.keep_until, Step.COMPRESS)
-    reason = "the restored copy has been kept for as long as was set (restore.keep_days)"
-    action = Action(key, Step.COMPRESS, reason, restored.keep_until or now)
     return unless_failed(database, action, settings, now)
 
 
@@ -292,8 +285,12 @@ def _lot(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def _due(database: Database, ageing: Ageing) -> datetime:
+    return due(database.day, ageing.after_days, ageing.schedule)
+
+
 def _is_of_age(database: Database, ageing: Ageing, now: datetime) -> bool:
-    return due(database.day, ageing.after_days, ageing.schedule) <= now
+    return _due(database, ageing) <= now
 
 
 def _is_ready(database: Database, settings: Settings) -> bool:
