@@ -31,7 +31,8 @@ from handlers.files import (
 from handlers.replace import publish_at, require_as_seen, require_regular
 from handlers.retire import retired_path
 from handlers.seal import required_seal
-from handlers.seekable import SeekableError, sha256_of_content
+from handlers.seek_table import SeekableError
+from handlers.seekable import sha256_of_content
 
 _FICLONE = 0x40049409  # <linux/fs.h>; the fcntl module of Python 3.11 has no name for it
 _NO_CLONE = {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EPERM}

@@ -37,13 +37,8 @@ from handlers.seal import (
     require_sealed_state,
     required_seal,
 )
-from handlers.seekable import (
-    SeekableError,
-    Written,
-    compress_file,
-    read_back,
-    require_right_table,
-)
+from handlers.seek_table import SeekableError, require_right_table
+from handlers.seekable import Written, compress_file, read_back
 
 
 def compress(job: Job) -> Compressed:

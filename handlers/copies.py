@@ -16,7 +16,8 @@ from handlers.contract import Copy, Job, Sealed, Signature
 from handlers.files import signature_of
 from handlers.pace import Pace, sha256_at
 from handlers.seal import required_seal
-from handlers.seekable import SeekableError, read_back, require_right_table
+from handlers.seek_table import SeekableError, require_right_table
+from handlers.seekable import read_back
 
 MISSING = "is missing"
 OTHER_BYTES = "has other bytes than recorded, but the same content"

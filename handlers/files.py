@@ -182,6 +182,11 @@ class NewFile:
             os.fdatasync(self._fd)
             self._unsynced = 0
 
+    def restart(self) -> None:
+        """Forget what was written."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+
     def __enter__(self) -> NewFile:
         return self
 

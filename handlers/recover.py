@@ -16,7 +16,7 @@ from handlers.contract import Job, Sealed, StepError, Trouble
 from handlers.database import has_content
 from handlers.files import copy_hashed, sha256_of, signature_of
 from handlers.seal import required_seal
-from handlers.seekable import SeekableError
+from handlers.seek_table import SeekableError
 from handlers.unpack import unpack_file
 
 

@@ -32,7 +32,8 @@ from handlers.files import (
 from handlers.progress import report
 from handlers.replace import publish_at, require_as_seen, set_aside
 from handlers.seal import changed, counted_table, require_nothing_beside, require_released, required_seal
-from handlers.seekable import SeekableError, compress_file, read_back, require_right_table
+from handlers.seek_table import SeekableError, require_right_table
+from handlers.seekable import compress_file, read_back
 from handlers.strangers import is_strange
 from handlers.unpack import unpack_file
 

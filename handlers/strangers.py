@@ -16,7 +16,8 @@ from handlers.contract import Job, StepError
 from handlers.database import integrity_problems, opened_immutable, read_header
 from handlers.files import sha256_of, signature_of
 from handlers.seal import required_seal
-from handlers.seekable import SeekableError, sha256_of_content
+from handlers.seek_table import SeekableError
+from handlers.seekable import sha256_of_content
 
 
 def is_strange(job: Job, path: Path, *, packed: bool) -> bool:

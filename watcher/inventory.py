@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from handlers.contract import Paths
-from watcher.pattern import Pattern
+from handlers.pattern import Pattern
 from watcher.plan import settled_at
 from watcher.settings import Data, Settings
 from watcher.state import Database, Facts, Files
@@ -96,7 +96,9 @@ class Inventory:
         if key not in self._databases:
             stream, _, text = key.partition("/")
             day = date.fromisoformat(text)
-            paths = _paths(self._data, self._patterns[stream].path_of(day))
+            data = self._data
+            below = self._patterns[stream].path_of(day)
+            paths = Paths.of(data.root, data.backup, data.archive, below)
             self._databases[key] = Database(key, stream, day, paths)
         return self._databases[key]
 
@@ -223,11 +225,6 @@ def _database_name(path: str) -> str:
 def _tops(data: Data) -> tuple[str, ...]:
     """Where artefacts of days are: in the same tree below each."""
     return data.root, data.backup, data.archive
-
-
-def _paths(data: Data, below: str) -> Paths:
-    database, backup = f"{data.root}/{below}", f"{data.backup}/{below}"
-    return Paths(database, f"{database}.zst", backup, f"{backup}.zst", f"{data.archive}/{below}.zst")
 
 
 def _probe_again_at(database: Database, settings: Settings) -> datetime:

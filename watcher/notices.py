@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
+from handlers.pattern import Pattern
 from watcher.events import Closed, Conflict, Event, Opened, Reopened, Rotated
-from watcher.pattern import Pattern
 from watcher.settings import Settings
 from watcher.state import Database, Facts
 

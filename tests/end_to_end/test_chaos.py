@@ -23,7 +23,7 @@ TICKS = 3000
 def test_killed_again_and_again(world: World, seed: int) -> None:
     chance = random.Random(seed)
     world.configure(
-        compress={"after_days": 0, "schedule": "on_rotation", "level": 3, "frame_mib": 1},
+        compress={"after_days": 0, "schedule": "on_rotation", "level": 3, "frame": "1 MiB"},
         watch={"settle_seconds": 0.05},
     )
     for day in DAYS:

@@ -48,7 +48,7 @@ def test_two_daemons(world: World) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_during_compression(world: World, number: int) -> None:
     path = make_big(world)
-    world.configure(compress={**AT_ONCE, "level": 22, "frame_mib": 16}, workers={"stop_seconds": 0.0})
+    world.configure(compress={**AT_ONCE, "level": 22, "frame": "16 MiB"}, workers={"stop_seconds": 0.0})
     daemon = world.daemon()
     with world.events() as events:
         sealed = events.until("sealed", KEY)

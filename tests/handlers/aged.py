@@ -15,7 +15,8 @@ from msgspec import structs
 
 from handlers.contract import Step
 from handlers.files import sha256_of, signature_of
-from handlers.seekable import SeekableError, sha256_of_content
+from handlers.seek_table import SeekableError
+from handlers.seekable import sha256_of_content
 
 ZST = "ticks_2026-01-20.db.zst"
 IN_ROOT = f"db/2026/01/{ZST}"

@@ -15,7 +15,8 @@ from msgspec import structs
 from handlers import progress
 from handlers.contract import Done, Step, Trouble
 from handlers.files import sweep_temporaries
-from handlers.seekable import SeekableError, require_right_table, sha256_of_content
+from handlers.seek_table import SeekableError, require_right_table
+from handlers.seekable import sha256_of_content
 from tests.handlers.aged import (
     IN_ARCHIVE,
     IN_BACKUP,

@@ -13,7 +13,8 @@ import pytest
 import zstandard
 
 from handlers.progress import silent
-from handlers.seekable import SeekableError, compress_file, read_table
+from handlers.seek_table import SeekableError, read_table, table_bytes
+from handlers.seekable import compress_file
 from handlers.unpack import unpack_file
 from tests.handlers.conftest import Child
 
@@ -87,7 +88,7 @@ def test_a_file_without_a_table_is_unpacked_too(tmp_path: Path) -> None:
 def test_a_table_that_lies_is_not_believed(tmp_path: Path, lie: Callable[[Any], Any]) -> None:
     data = bytes(range(256)) * 100
     path = packed(tmp_path, data)
-    frames = read_table(path)
+    frames = list(read_table(path))
     end = frames[-1].offset + frames[-1].compressed_bytes
     entries = lie([(frame.compressed_bytes, frame.content_bytes) for frame in frames])
     path.write_bytes(path.read_bytes()[:end] + table(entries))
@@ -97,7 +98,7 @@ def test_a_table_that_lies_is_not_believed(tmp_path: Path, lie: Callable[[Any], 
 LIMITED = """
 import resource
 from handlers.unpack import unpack_file
-from handlers.seekable import SeekableError
+from handlers.seek_table import SeekableError
 from handlers.progress import silent
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), used + (400 << 20)))
@@ -134,7 +135,7 @@ def test_any_truncation_is_noticed(tmp_path: Path) -> None:
     data = os.urandom(200) + bytes(FRAME)
     path = packed(tmp_path, data)
     whole, boundaries = path.read_bytes(), {frame.offset for frame in read_table(path)}
-    table_at = len(whole) - 17 - 8 * len(boundaries)
+    table_at = len(whole) - table_bytes(len(boundaries))
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         if size in boundaries | {table_at}:  # whole frames without a table are a whole .zst
@@ -149,7 +150,7 @@ def test_a_changed_bit_never_passes_for_other_content(tmp_path: Path) -> None:
     data = os.urandom(300) + bytes(FRAME)
     path = packed(tmp_path, data)
     whole, noticed = path.read_bytes(), 0
-    frames_end = len(whole) - 17 - 16
+    frames_end = len(whole) - table_bytes(2)
     for position in range(len(whole)):
         changed = bytearray(whole)
         changed[position] ^= 1 << position % 8
@@ -161,15 +162,23 @@ def test_a_changed_bit_never_passes_for_other_content(tmp_path: Path) -> None:
     assert noticed > frames_end * 0.9
 
 
-def test_damage_that_comes_after_the_look_at_the_table_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flip: Callable[..., None]
-) -> None:
+def test_damage_to_one_frame_is_noticed(tmp_path: Path, flip: Callable[..., None]) -> None:
     path = packed(tmp_path, os.urandom(FRAME * 3))
-    frames = read_table(path)
-    flip(path, frames[1].offset + 100)
-    monkeypatch.setattr("handlers.unpack.require_right_table", lambda _: None)
-    with pytest.raises(SeekableError, match="damaged frame"):
+    flip(path, read_table(path)[1].offset + 100)
+    with pytest.raises(SeekableError, match="does not decompress"):
         unpack(path)
+
+
+def test_a_frame_that_others_put_between_is_passed_over(tmp_path: Path) -> None:
+    notes = struct.pack("<II", 0x184D2A51, 5) + b"notes"
+    frames = [zstandard.ZstdCompressor().compress(b"one"), notes, zstandard.ZstdCompressor().compress(b"two")]
+    path = tmp_path / "other.zst"
+    listed = [(len(frame), size) for frame, size in zip(frames, (3, 0, 3), strict=True)]
+    path.write_bytes(b"".join(frames) + table(listed))
+    assert unpack(path) == b"onetwo"
+    hidden = [(len(frame), size) for frame, size in zip(frames, (3, 0, 0), strict=True)]
+    path.write_bytes(b"".join(frames) + table(hidden))
+    assert unpack(path) == b"onetwo"
 
 
 @pytest.mark.parametrize("with_table", [True, False])
@@ -177,7 +186,7 @@ def test_progress_goes_from_the_first_byte_to_the_last(tmp_path: Path, with_tabl
     path = packed(tmp_path, os.urandom(FRAME * 50))
     told: list[tuple[int, int]] = []
     if not with_table:
-        path.write_bytes(path.read_bytes()[: -17 - 8 * 50])
+        path.write_bytes(path.read_bytes()[: -table_bytes(50)])
 
     def report(done: int, total: int) -> None:
         told.append((done, total))

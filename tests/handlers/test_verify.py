@@ -18,7 +18,8 @@ from handlers import copies, pace, repair
 from handlers.contract import Archived, Lost, Repaired, Step, StepError, Trouble, Verified
 from handlers.files import copy_hashed, sha256_of, signature_of
 from handlers.pace import Pace
-from handlers.seekable import compress_file, require_right_table, sha256_of_content
+from handlers.seek_table import require_right_table
+from handlers.seekable import compress_file, sha256_of_content
 from handlers.verify import verify
 
 

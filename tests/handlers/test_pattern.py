@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.pattern import Pattern
+from handlers.pattern import Pattern
 
 DEFAULT = Pattern("{year}/{month}/ticks_{date}.db")
 DAY = date(2026, 1, 20)
