@@ -60,6 +60,12 @@ class Paths(Struct, frozen=True):
     backup_compressed: str
     archived: str
 
+    @classmethod
+    def of(cls, root: str, backup: str, archive: str, below: str) -> Paths:
+        """Those of the database that is at ``below`` in the tree of each directory."""
+        database, second = f"{root}/{below}", f"{backup}/{below}"
+        return cls(database, f"{database}.zst", second, f"{second}.zst", f"{archive}/{below}.zst")
+
 
 class Options(Struct, frozen=True):
     """The settings that steps need, and nothing else of the configuration."""
@@ -80,6 +86,8 @@ class Options(Struct, frozen=True):
     """The daemon's own directories: what is restored for a person never goes into them by another name."""
     bytes_per_second: float = 0.0
     """Verify only: how fast copies are read at the most; 0: as fast as they can be."""
+    compact: bool = False
+    """Seal only: whether the file is made smaller where that is possible."""
 
 
 class Created(Struct, frozen=True):
@@ -106,6 +114,12 @@ class Sealed(Struct, frozen=True):
     """False: the database has no table of the name in the settings; its ticks were not counted."""
     table: str = ""
     """The table whose rows were counted; empty in records of earlier versions."""
+    uncompacted_bytes: int = 0
+    """Its size before it was compacted; 0: it was not."""
+    content_sha256: str = ""
+    """Of everything that a query can see, the same before and after compacting; empty: not compacted."""
+    not_compacted: str = ""
+    """Why it was not compacted, although the settings say so; empty otherwise."""
 
 
 class BackedUp(Struct, frozen=True):

@@ -15,22 +15,15 @@ import apsw
 from msgspec import structs
 
 from handlers import database, rows
-from handlers.contract import Job, Merged, Sealed, Signature, StepError, Trouble
-from handlers.files import (
-    fsync_directory,
-    link_new,
-    publish_over,
-    require_space,
-    signature_of,
-    temporary,
-)
-from handlers.holders import held_for_writing
+from handlers.contract import Job, Merged, Sealed, StepError
+from handlers.files import require_space, signature_of, temporary
 from handlers.recover import all_sources, recover
 from handlers.repair import keep_access, require_writer_away
 from handlers.replace import set_aside
-from handlers.retire import restore_retired, wait
+from handlers.retire import restore_retired
 from handlers.rows import Brought, attach
-from handlers.seal import busy, seal
+from handlers.seal import seal
+from handlers.takeover import finish_takeover, take_over
 
 _CACHE_KIB = 64 * 1024
 
@@ -54,6 +47,7 @@ def merge(job: Job) -> Merged:
     before = _required_day(job)
     late = Path(job.paths.database)
     restore_retired(late)
+    finish_takeover(late)
     if signature_of(late) is None:
         raise _nothing(job, f"there is no {late}")
     taken = seal(structs.replace(job, sealed=None, previous=None))
@@ -64,7 +58,7 @@ def merge(job: Job) -> Merged:
         keep_access(temp, late)
         require_writer_away(late, taken)
         aside = "" if combined.complete else str(set_aside(late, taken.sha256))
-        _publish(temp, late, taken, job.options.quiet_seconds)
+        take_over(temp, late, taken, job.options.quiet_seconds, "merged")
     ticks = combined.ticks
     return Merged(
         path=str(late),
@@ -137,39 +131,4 @@ def _wrong(temp: Path, *problems: str) -> StepError:
         hint="nothing was changed; the disk or the memory may be failing, or the table has triggers"
         " that change other ticks",
         problems=problems,
-    )
-
-
-def _publish(temp: Path, late: Path, taken: Sealed, quiet_seconds: float) -> None:
-    """Put the merged day in the place of the late file, unless its writer comes back at that moment.
-
-    A writer that opened the late file just before it lost its name would go on writing into a file
-    that nobody finds. So that file keeps another name for as long as such a writer takes to show up.
-    """
-    with temporary(late) as old:
-        link_new(late, old)
-        require_writer_away(late, taken)
-        merged = signature_of(temp)
-        publish_over(temp, late)
-        wait(quiet_seconds)
-        if held_for_writing(old) or signature_of(old) != taken.signature:
-            _give_back(late, old, merged)
-            gone = late.with_name(f"{late.name} (deleted)")  # what /proc calls what was replaced
-            raise busy(late, "was opened for writing while it was being merged", gone)
-
-
-def _give_back(late: Path, old: Path, merged: Signature | None) -> None:
-    """Let the late file have its name again: what was added to the day is in it, and is added again."""
-    if signature_of(late) == merged and not held_for_writing(late):
-        old.replace(late)
-        fsync_directory(late.parent)
-        return
-    aside = late.with_name(f"{late.name}.aside-inode-{old.stat().st_ino}")
-    link_new(old, aside)
-    fsync_directory(late.parent)
-    raise StepError(
-        f"{late} was written to before and after it was merged, as two files",
-        hint=f"once its writers have left, merge {aside} by hand: it may have ticks that the other has not",
-        trouble=Trouble.CONFLICT,
-        retryable=False,
     )

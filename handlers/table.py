@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 import apsw
 from msgspec import Struct, structs
 
-from handlers import archive, backup, compress, create, expire, merge, restore, seal, verify
+from handlers import archive, backup, compact, compress, create, expire, merge, restore, verify
 from handlers.contract import Done, Failure, Job, Outcome, Result, Step, StepError, Trouble
 from handlers.files import filesystem_of
 from handlers.holders import holders_of
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 HANDLERS: dict[Step, Callable[[Job], Result | None]] = {
     Step.CREATE: create.create,
-    Step.SEAL: seal.seal,
+    Step.SEAL: compact.seal_compactly,
     Step.BACKUP: backup.backup,
     Step.COMPRESS: compress.compress,
     Step.ARCHIVE: archive.archive,

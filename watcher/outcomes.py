@@ -57,11 +57,12 @@ def _options(step: Step, database: Database, settings: Settings, order: Order | 
         schema=stream.schema,
         table=stream.table,
         level=order.level if order is not None and order.level is not None else compress.level,
-        frame_bytes=compress.frame_mib * _MIB,
+        frame_bytes=compress.frame_bytes,
         threads=settings.restore.threads if step is Step.RESTORE else compress.threads,
         managed=tuple(getattr(settings.data, top) for top in TOPS),
         quiet_seconds=settings.watch.settle_seconds / settings.clock.scale,
         bytes_per_second=mib_per_second * _MIB,
+        compact=settings.seal.compact,
     )
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from handlers.pattern import Pattern
 from watcher import endpoint as addresses
 from watcher import schedule
-from watcher.pattern import Pattern
 
 TOPS = ("root", "backup", "archive", "state")
 """The directories of ``[data]``."""
@@ -27,6 +27,10 @@ UnixSeconds = Annotated[float, Meta(ge=0, le=1e11)]
 Text = Annotated[str, Meta(min_length=1)]
 Days = Annotated[int, Meta(ge=0, le=36500)]
 
+
+_SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)")
+_UNITS = {"KiB": 10, "MiB": 20}
+_FRAMES = range(64 << 10, 16 << 20)
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -88,6 +92,7 @@ class Seal(Section, frozen=True):
     patience_seconds: NotNegative = 300.0
     retry_seconds: Positive = 5.0
     retry_max_seconds: Positive = 300.0
+    compact: bool = False
 
 
 class Ageing(Section, frozen=True):
@@ -107,8 +112,19 @@ class Compress(Ageing, frozen=True):
     after_days: Days = 7
     schedule: str = "0 2 * * SUN"
     level: Annotated[int, Meta(ge=1, le=22)] = 19
-    frame_mib: Annotated[int, Meta(ge=1, le=16)] = 4
+    frame: str = "4 MiB"
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not _FRAMES.start <= self.frame_bytes <= _FRAMES.stop:
+            raise ValueError(f"frame: {self.frame!r} is not a size such as 4 MiB, from 64 KiB to 16 MiB")
+
+    @property
+    def frame_bytes(self) -> int:
+        """0 if it is no size at all."""
+        found = _SIZE.fullmatch(self.frame)
+        return int(found[1]) << _UNITS[found[2]] if found else 0
 
 
 class Archive(Ageing, frozen=True):

@@ -13,6 +13,8 @@ _TELLING = (
     "ticks",
     "counted",
     "size_bytes",
+    "uncompacted_bytes",
+    "not_compacted",
     "compressed_bytes",
     "freed_bytes",
     "added",

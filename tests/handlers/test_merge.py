@@ -15,7 +15,7 @@ from msgspec import structs
 from handlers import merge as merging
 from handlers.contract import Archived, Merged, Step, Trouble
 from handlers.database import opened_immutable
-from handlers.files import publish_over, sha256_of, sweep_temporaries
+from handlers.files import link_new, publish_over, sha256_of, sweep_temporaries
 from handlers.rows import quoted
 from handlers.seekable import sha256_of_content
 
@@ -260,7 +260,7 @@ def test_a_writer_that_opened_it_at_the_last_moment_gets_its_file_back(
         publish_over(temp, final)
 
     with monkeypatch.context() as patch:
-        patch.setattr("handlers.merge.publish_over", publish)
+        patch.setattr("handlers.takeover.publish_over", publish)
         failure = day.failed(Step.MERGE)
     assert failure.trouble is Trouble.BUSY
     if stays:
@@ -278,10 +278,10 @@ def test_writers_of_both_files_keep_what_they_wrote(
     write(day.database, PLAIN, rows=[B])
 
     def wait(_: float) -> None:
-        child(WRITE_AND_LEAVE, next(day.database.parent.glob(".*tickward-tmp")))
+        child(WRITE_AND_LEAVE, next(day.database.parent.glob(".*.replaced")))
         child(WRITE_AND_LEAVE, day.database)
 
-    monkeypatch.setattr("handlers.merge.wait", wait)
+    monkeypatch.setattr("handlers.takeover.wait", wait)
     failure = day.failed(Step.MERGE)
     assert failure.trouble is Trouble.CONFLICT
     kept = next(day.database.parent.glob("*.aside-inode-*"))
@@ -294,7 +294,7 @@ def test_the_last_look_waits_as_long_as_it_is_told(day: Any, monkeypatch: Any) -
     compress_day(day, PLAIN)
     write(day.database, PLAIN, rows=[B])
     waited: list[float] = []
-    monkeypatch.setattr("handlers.merge.wait", waited.append)
+    monkeypatch.setattr("handlers.takeover.wait", waited.append)
     merge(day)
     assert waited == [day.job.options.quiet_seconds]
 
@@ -387,13 +387,12 @@ def test_a_tick_that_comes_when_all_is_proven_is_not_replaced(
 ) -> None:
     compress_day(day, PLAIN, rows=[A])
     write(day.database, PLAIN, rows=[B])
-    real = merging.link_new
 
     def link(path: Path, name: Path) -> None:
         child(WRITE_AND_LEAVE, path)
-        real(path, name)
+        link_new(path, name)
 
-    monkeypatch.setattr("handlers.merge.link_new", link)
+    monkeypatch.setattr("handlers.takeover.link_new", link)
     assert day.failed(Step.MERGE).trouble is Trouble.CHANGED
     assert ticks(day.database) == [B, LATE]
 

@@ -23,6 +23,7 @@ from tests.watcher.builders import (
 from watcher.events import Conflict, Corrupt, Deferred, Event, Failed, Reopened
 from watcher.outcomes import event_of, is_failure, job_of
 from watcher.plan import Action, Order
+from watcher.settings import Seal
 from watcher.state import Database
 
 NOW = utc("2026-03-02 12:00")
@@ -152,6 +153,12 @@ class TestTheJob:
         assert job_of(action, subject, SETTINGS).options.bytes_per_second == 50 * 1024 * 1024
         order = Order(Step.VERIFY, "ann", (subject.key,))
         assert job_of(action, subject, SETTINGS, order).options.bytes_per_second == 0
+
+    def test_of_sealing_says_whether_to_compact(self) -> None:
+        action = Action(database().key, Step.SEAL, "", NOW)
+        for compact in (True, False):
+            settings = replace(SETTINGS, seal=Seal(compact=compact))
+            assert job_of(action, database(), settings).options.compact is compact
 
     def test_of_a_drill_restores_to_a_place_of_its_own(self) -> None:
         subject = archived_day()
