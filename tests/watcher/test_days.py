@@ -1,0 +1,138 @@
+"""Which file is the day: a table of what may be on disk and what the journal knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.watcher import builders
+from tests.watcher.builders import DAY, utc
+from watcher.days import Days
+from watcher.events import Event
+from watcher.journal import Journal
+from watcher.paths import journal_file
+from watcher.settings import Data, Settings
+
+KEY = f"ticks/{DAY}"
+BELOW = f"{DAY:%Y}/{DAY:%m}/ticks_{DAY}.db"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=Data(*(str(tmp_path / name) for name in ("root", "backup", "archive", "state"))))
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Callable[..., None]:
+    """Puts files there: ``root/.db``, ``archive/.zst``, ..."""
+
+    def put(*places: str) -> None:
+        for place in places:
+            top, _, ending = place.partition("/")
+            path = tmp_path / top / BELOW
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if ending == ".retired":
+                path.with_name(f".{path.name}.retired").write_text("day")
+            else:
+                path.with_name(path.name.removesuffix(".db") + ending).write_text("day")
+
+    return put
+
+
+def record(settings: Settings, *events: Event) -> None:
+    Path(settings.data.state).mkdir(exist_ok=True)
+    with Journal.open_for_writing(journal_file(settings.data)) as journal:
+        journal.record([(KEY, event) for event in events], utc("2026-02-01 00:00"))
+
+
+SEALED = [builders.sealed(), builders.backed_up()]
+COMPRESSED = [*SEALED, builders.compressed()]
+ARCHIVED = [*COMPRESSED, builders.archived()]
+RESTORED = [*ARCHIVED, builders.restored(None)]
+
+
+@pytest.mark.parametrize(
+    ("places", "events", "expected", "tier"),
+    [
+        (["root/.db"], [], "root/.db", "hot"),
+        (["root/.db", "backup/.db"], SEALED, "root/.db", "hot"),
+        (["root/.db.zst", "backup/.db.zst"], COMPRESSED, "root/.db.zst", "warm"),
+        (["archive/.db.zst", "backup/.db.zst"], ARCHIVED, "archive/.db.zst", "cold"),
+        # while it is being compressed, before that is recorded
+        (["root/.db", "root/.db.zst"], SEALED, "root/.db", "hot"),
+        (["root/.retired"], SEALED, "root/.retired", "hot"),
+        # restored into the tree
+        (["root/.db", "archive/.db.zst"], RESTORED, "root/.db", "hot"),
+        # the first copy is gone
+        (["backup/.db.zst"], COMPRESSED, "backup/.db.zst", "backup"),
+        (["backup/.db"], SEALED, "backup/.db", "backup"),
+    ],
+)
+def test_the_file_that_is_the_day(
+    settings: Settings,
+    there: Callable[..., None],
+    tmp_path: Path,
+    places: list[str],
+    events: list[Event],
+    expected: str,
+    tier: str,
+) -> None:
+    there(*places)
+    if events:
+        record(settings, *events)
+    with Days.of(settings) as days:
+        found = days.find("ticks", DAY)
+    there("expected/" + expected.partition("/")[2])
+    name = next(path.name for path in (tmp_path / "expected").rglob("*ticks*"))
+    assert found.path == tmp_path / expected.partition("/")[0] / f"{DAY:%Y}/{DAY:%m}" / name
+    assert found.tier == tier
+    assert found.key == KEY
+    assert not found.why_missing
+
+
+def test_late_ticks_beside_a_compressed_day_are_not_the_day(
+    settings: Settings, there: Callable[..., None]
+) -> None:
+    there("root/.db", "root/.db.zst")
+    record(settings, *COMPRESSED)
+    with Days.of(settings) as days:
+        found = days.find("ticks", DAY)
+    assert str(found.path).endswith(".zst")
+    assert "tickward merge" in found.note
+
+
+def test_notes(settings: Settings, there: Callable[..., None]) -> None:
+    there("root/.db")
+    with Days.of(settings) as days:
+        assert "not sealed" in days.find("ticks", DAY).note
+    record(settings, *SEALED)
+    with Days.of(settings) as days:
+        assert days.find("ticks", DAY).note == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([], "never was"),
+        (SEALED, "no copy of it is there any more"),
+        ([*ARCHIVED, builders.expired()], "deleted by the policy on 2026-02-01"),
+        ([*SEALED, builders.lost("x")], "lost"),
+    ],
+)
+def test_why_nothing_is_there(settings: Settings, events: list[Event], why: str) -> None:
+    if events:
+        record(settings, *events)
+    with Days.of(settings) as days:
+        found = days.find("ticks", DAY)
+    assert (found.path, found.tier) == (None, "")
+    assert why in found.why_missing
+
+
+def test_a_stream_that_is_not_configured_is_an_error(settings: Settings) -> None:
+    with Days.of(replace(settings)) as days:
+        assert days.streams == ["ticks"]
+        with pytest.raises(KeyError):
+            days.find("trades", DAY)
