@@ -19,11 +19,19 @@ from typing import BinaryIO, cast
 import zstandard
 
 from handlers.inner_pages import pages_in
-from handlers.seek_table import MAX_FRAME_BYTES, Frame, Ranges, SeekableError, table_in
+from handlers.seek_table import (
+    MAX_FRAME_BYTES,
+    Frame,
+    Ranges,
+    SeekableError,
+    require_listed_sizes,
+    table_in,
+)
 
 CACHE_BYTES = 24 << 20
 """How much inflated content is kept."""
 _MAX_UNFINISHED = 3
+_MAX_UNFINISHED_BYTES = 48 << 20
 _AHEAD = 2
 _STEP_BYTES = 256 << 10
 _MAX_PACKED_BYTES = MAX_FRAME_BYTES + MAX_FRAME_BYTES // 128
@@ -51,6 +59,7 @@ class Reader:
         self._current: _Inflation | None = None
         self._last, self._run = -2, 0
         self._failure: SeekableError | None = None
+        self._is_placed = False
         self._unpackers: list[zstandard.ZstdDecompressor] = []
         self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(2, thread_name_prefix="inflate")
@@ -70,11 +79,11 @@ class Reader:
         current = self._current
         if current is not None and self._failure is None and (found := current.at_hand(offset, size)):
             return found  # most are: it costs a third of what looking the frame up does
-        if self._inner_pages:
+        end = min(offset + size, self.size_bytes)
+        if self._inner_pages and end - offset == size:
             number, within = divmod(offset, self._page_bytes)
             if (page := self._inner_pages.get(number)) is not None and within + size <= self._page_bytes:
                 return page[within : within + size]
-        end = min(offset + size, self.size_bytes)
         parts = []
         while offset < end:
             current = self._frame(self._table.at(offset))
@@ -90,6 +99,8 @@ class Reader:
             handed_out = [each for each in self._unfinished if each.handed_out]
         for each in handed_out:
             self._finish(each)
+        if self._failure is None and not self._is_placed:
+            self._require_places()
         if self._failure is not None:
             raise self._failure
 
@@ -101,6 +112,16 @@ class Reader:
             self._current = None
         self._background.shutdown(wait=True, cancel_futures=True)
 
+    def _require_places(self) -> None:
+        """Was what was handed out at its place? If the table is right about the frames before it, too."""
+        try:
+            require_listed_sizes(self._source, self._table)
+            self._is_placed = True
+        except SeekableError as error:
+            self._failure = error
+        except OSError as error:
+            self._failure = SeekableError(f"{self._source.name}: {error}")
+
     def _frame(self, number: int) -> _Inflation:
         found = self._look_up(number)
         while behind := self._too_far_behind(found):
@@ -110,9 +131,10 @@ class Reader:
     def _too_far_behind(self, wanted: _Inflation) -> _Inflation | None:
         """The first of too many unfinished frames: each takes memory, its window's too, until it is whole."""
         with self._lock:
-            if len(self._unfinished) <= _MAX_UNFINISHED:
-                return None
-            return next(each for each in self._unfinished if each is not wanted)
+            others = [each for each in self._unfinished if each is not wanted]
+            size = sum(each.frame.content_bytes for each in others)
+            too_much = len(others) >= _MAX_UNFINISHED or size > _MAX_UNFINISHED_BYTES
+            return others[0] if others and too_much else None
 
     def _look_up(self, number: int) -> _Inflation:
         with self._lock:
@@ -127,8 +149,11 @@ class Reader:
 
     def _begin_ahead(self, number: int) -> None:
         """Begin what will be read next if reading goes on as it did; no more than is kept with ``number``."""
-        room = self._cache_bytes // max(self._table[number].content_bytes, 1) - 1
-        for ahead in range(number + 1, min(number + 1 + min(self._run - 1, _AHEAD, room), len(self._table))):
+        room = self._cache_bytes - self._table[number].content_bytes
+        for ahead in range(number + 1, min(number + 1 + min(self._run - 1, _AHEAD), len(self._table))):
+            room -= self._table[ahead].content_bytes
+            if room < 0:
+                return
             self._begun(ahead)
             self._kept.move_to_end(number)
 

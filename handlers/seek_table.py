@@ -32,6 +32,8 @@ _CHECKED_ENTRY = struct.Struct("<III")  # and the low half of the content's XXH6
 _FOOTER = struct.Struct("<IBI")  # frames, descriptor, magic
 _HAS_CHECKSUMS, _RESERVED = 0x80, 0x7C  # bits of the descriptor
 
+_LONGEST_HEADER = 18
+
 MAX_WINDOW_LOG = 27
 MAX_FRAME_BYTES = 1 << MAX_WINDOW_LOG
 """What `zstd -d` reads without being given more memory."""
@@ -119,6 +121,8 @@ class SeekTable:
         return len(self._offsets) - 1
 
     def __getitem__(self, number: int) -> Frame:
+        if number < 0:
+            raise IndexError(number)
         offset, start = self._offsets[number], self._starts[number]
         return Frame(
             offset,
@@ -189,6 +193,21 @@ def require_right_table(path: Path) -> SeekTable:
     return table
 
 
+def require_listed_sizes(source: Ranges, table: SeekTable) -> None:
+    """SeekableError if the header of a frame says that it holds something else than the table says.
+
+    A table has no checksum: one flipped bit in a size of it moves all content that follows, and whoever
+    reads only that would be given the right bytes of a wrong place. Reads a few bytes of each frame.
+    A frame whose header does not tell is believed.
+    """
+    for frame in table:
+        head = source.read_range(frame.offset, min(_LONGEST_HEADER, frame.compressed_bytes))
+        if _told(head, frame) not in (None, frame.content_bytes):
+            raise SeekableError(
+                f"{source.name}: its seek table does not match the frame at byte {frame.offset}"
+            )
+
+
 def require_whole_frames(path: Path) -> None:
     """SeekableError unless the file is whole frames to its last byte, with a table or without."""
     for _ in walk(path):
@@ -246,6 +265,21 @@ def _agrees(listed: Frame, found: tuple[int, int, int | None]) -> bool:
     return (listed.offset, listed.compressed_bytes, listed.content_bytes) == (offset, size, content)
 
 
+def _told(head: bytes, frame: Frame) -> int | None:
+    """What a frame that begins so holds, as far as its header tells; -1 if none begins so."""
+    if not head:
+        return 0
+    if len(head) >= _FRAME_HEADER.size:
+        magic, size = _FRAME_HEADER.unpack_from(head)
+        if magic in _SKIPPABLE_MAGICS:
+            return 0 if size == frame.compressed_bytes - _FRAME_HEADER.size else -1
+    try:
+        told = zstandard.get_frame_parameters(head).content_size
+    except zstandard.ZstdError:
+        return -1
+    return None if told == zstandard.CONTENTSIZE_UNKNOWN else int(told)
+
+
 def _exact_range(source: Ranges, offset: int, size: int) -> bytes:
     data = source.read_range(offset, size)
     if len(data) != size:
@@ -256,7 +290,7 @@ def _exact_range(source: Ranges, offset: int, size: int) -> bytes:
 def _measure(file: FileIO, path: Path) -> tuple[int, int | None]:
     """The size of the frame that begins here, and of its content as far as its header tells."""
     begin = file.tell()
-    head = file.read(18)  # the longest header of a zstd frame
+    head = file.read(_LONGEST_HEADER)
     magic = int.from_bytes(head[:4], "little")
     if magic in _SKIPPABLE_MAGICS and len(head) >= _FRAME_HEADER.size:
         return _FRAME_HEADER.size + _FRAME_HEADER.unpack_from(head)[1], 0
