@@ -27,10 +27,13 @@ def prefer_file_order(connection: apsw.Connection, sql: str) -> bool:
 
     What it hides stays hidden on this connection: for one that runs ``sql`` and then is closed. The
     answer is the same either way, but for the order of rows where none was asked for. It does nothing
-    where an index is sought in: that is what makes such a statement fast. Raises what preparing
-    ``sql`` raises.
+    where an index is sought in: that is what makes such a statement fast; nor where ``sql`` says
+    ``main.ticks`` or ``INDEXED BY``, nor for what has no plan (a PRAGMA, or no SQL at all).
     """
-    before = _plan(connection, sql)
+    try:
+        before = _plan(connection, sql)
+    except apsw.Error:
+        return False
     if not any(_leads_far(connection, index) for index in _indexes_scanned(before)):
         return False
     hidden = []

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from watcher.cli import (
+    analyze,
     audit,
     config,
     demo,
@@ -15,8 +16,10 @@ from watcher.cli import (
     hold,
     once,
     plan,
+    query,
     restore,
     run,
+    shell,
     status,
     steps,
     verify,
@@ -66,6 +69,9 @@ app.command()(once.once)
 app.command()(plan.plan)
 app.command()(status.status)
 app.command()(events.events)
+app.command()(query.query)
+app.command()(shell.shell)
+app.command()(analyze.analyze)
 app.command()(hold.hold)
 app.command()(hold.release)
 app.command()(restore.restore)

@@ -33,7 +33,7 @@ def commands() -> list[list[str]]:
 
 def test_there_are_the_commands_that_there_should_be() -> None:
     assert {" ".join(path) for path in commands()} == {
-        *("", "run", "once", "plan", "status", "events", "demo"),
+        *("", "run", "once", "plan", "status", "events", "query", "shell", "analyze", "demo"),
         *("rotate", "seal", "backup", "compress", "archive", "expire"),
         *("hold", "release", "restore", "verify", "merge"),
         *("audit", "audit verify", "audit export"),

@@ -1,0 +1,271 @@
+"""``tickward query``: SQL over any range of days, in whatever tier they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from watcher.cli.context import Context
+from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError
+
+if TYPE_CHECKING:
+    from watcher.query.ask import Question, Result
+    from watcher.query.gather import Gathered
+    from watcher.query.output import Target
+    from watcher.query.spool import Row
+    from watcher.query.stopping import Stopping
+    from watcher.settings import Settings
+
+_MAX_DAYS = 36525
+_SHOWN_ROWS = 1000
+_WIDE = 1000
+_DATE = "YYYY-MM-DD"
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One statement; @FILE or - reads it.")],
+    stream: Annotated[str | None, typer.Option(metavar="NAME", help="Of which stream.")] = None,
+    day: Annotated[str | None, typer.Option(metavar=_DATE, help="This one day.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar=_DATE, help="From this day on.")] = None,
+    final: Annotated[
+        str | None, typer.Option("--to", metavar=_DATE, help="To this day, included; else to today (UTC).")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(min=1, max=_MAX_DAYS, metavar="N", help="The last N days, today included.")
+    ] = None,
+    merge: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="A second statement, on the table `days` of all days' rows."),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them to this new file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="Days at once; else one for each CPU.")
+    ] = None,
+) -> None:
+    """Ask each day for rows by SQL, hot, warm or cold, and print them with their day. Only reads.
+
+    Exit status: 0 every day that is there has answered; 1 one did not; 2 the SQL or an option is wrong.
+    """
+    from watcher.query.ask import Question
+    from watcher.query.output import target
+    from watcher.query.stopping import Stopped, Stopping
+
+    options: Context = context.obj
+    settings = options.load()
+    days = days_between(day, first, final, last, _today(settings))
+    question = Question(stream_of(stream, settings), tuple(days), *_texts(sql, merge))
+    stopping = Stopping()
+    try:
+        with stopping.handled():
+            to = None if out is None else target(out, force, settings)
+            complete = _answer(settings, question, form, to, jobs or _processors(), stopping)
+    except Stopped as stopped:
+        raise typer.Exit(stopped.exit_code) from None
+    raise typer.Exit(EXIT_DONE if complete else EXIT_STEP_FAILED)
+
+
+def days_between(
+    day: str | None, first: str | None, final: str | None, last: int | None, today: date
+) -> list[date]:
+    """The days that the options name, in order, both ends included. Raises `ConfigError`."""
+    if sum(each is not None for each in (day, first or final, last)) > 1:
+        raise ConfigError("--day, --from with --to, and --last: give one of them")
+    if day is not None:
+        begin = end = _date("--day", day)
+    elif last is not None:
+        begin, end = today - timedelta(last - 1), today
+    elif first is not None:
+        begin, end = _date("--from", first), today if final is None else _date("--to", final)
+    else:
+        raise ConfigError("of which days? Give --day, --from (and --to), or --last")
+    if begin > end:
+        raise ConfigError(f"{begin} is after {end}: there is no day between them")
+    if (end - begin).days >= _MAX_DAYS:
+        raise ConfigError(f"{begin} to {end} is more than {_MAX_DAYS:,} days: give a later --from")
+    return [begin + timedelta(number) for number in range((end - begin).days + 1)]
+
+
+def stream_of(name: str | None, settings: Settings) -> str:
+    """The stream that is meant. Raises `ConfigError` where a person has to say."""
+    streams = list(settings.data.streams)
+    if name is None and len(streams) > 1 and "ticks" not in streams:
+        raise ConfigError(f"of which stream? Give --stream; there are {', '.join(streams)}")
+    if name is None:
+        return streams[0] if len(streams) == 1 else "ticks"
+    if name not in streams:
+        raise ConfigError(f"--stream: there is no stream {name!r}; there are {', '.join(streams)}")
+    return name
+
+
+def _date(option: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option}: {text!r} is not a day such as 2026-01-20") from None
+
+
+def _today(settings: Settings) -> date:
+    from watcher.premises import clock_of
+
+    return clock_of(settings.clock).now().date()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _texts(sql: str, merge: str | None) -> tuple[str, str | None]:
+    if sql == merge == "-":
+        raise ConfigError("only one of the two statements can be read from standard input")
+    return _text(sql), None if merge is None else _text(merge)
+
+
+def _text(given: str) -> str:
+    try:
+        if given == "-":
+            return sys.stdin.read()
+        return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the SQL cannot be read from {given}: {error}") from None
+
+
+def _say(line: str) -> None:
+    typer.echo(f"tickward: {line}", err=True)
+
+
+def _answer(
+    settings: Settings,
+    question: Question,
+    form: Format,
+    to: Target | None,
+    jobs: int,
+    stopping: Stopping,
+) -> bool:
+    """Ask, and write what is answered. Whether every day that is there has answered."""
+    from tempfile import TemporaryDirectory
+
+    from watcher.days import Days
+    from watcher.query import ask, output
+
+    with Days.of(settings) as days, TemporaryDirectory(prefix="tickward-query-") as folder:
+        found = ask.find(days, question)
+        for line in ask.remarks(found):
+            _say(line)
+        # Where rows come to the same terminal as they are found, they are the progress.
+        with _Bar(len(found), shown=to is not None or form is Format.TABLE or not sys.stdout.isatty()) as bar:
+            result = ask.ask(
+                question,
+                found,
+                days,
+                Path(folder),
+                jobs=jobs,
+                watch=bar.move,
+                hold=stopping.held,
+                keep_rows=_SHOWN_ROWS if form is Format.TABLE else None,
+            )
+            if form is Format.JSON:
+                output.require_names(result.columns)
+            with closing(result.rows):
+                begin = list(islice(result.rows, 1))
+                if begin or result.gathered.answered:
+                    with output.opened(to) as file:
+                        _write(result, form, chain(begin, result.rows), file, bar)
+        return _say_failures(ask.failures(found, result.gathered), result.gathered)
+
+
+def _write(result: Result, form: Format, rows: Iterator[Row], file: BinaryIO, bar: _Bar) -> None:
+    from watcher.query import output
+
+    if form is not Format.TABLE:
+        output.stream(form, result.columns, rows, file)
+        return
+    shown = list(islice(rows, _SHOWN_ROWS))
+    for _ in rows:
+        pass  # the others are counted, and every day has its say
+    bar.stop()
+    _show(result.columns, shown, file)
+    if result.gathered.rows > len(shown):
+        _say(f"the first {len(shown):,} of {result.gathered.rows:,} rows; --format csv gives all of them")
+
+
+def _show(columns: tuple[str, ...], rows: list[Row], file: BinaryIO) -> None:
+    from io import TextIOWrapper
+
+    from rich.console import Console
+
+    from watcher.cli.console import console
+    from watcher.query.table import show
+
+    if file is sys.stdout.buffer:
+        show(console(), columns, rows)
+        return
+    text = TextIOWrapper(file, encoding="utf-8")
+    show(Console(file=text, width=_WIDE), columns, rows)
+    text.detach()  # flushes, and leaves the file open to its owner
+
+
+def _say_failures(lines: list[str], gathered: Gathered) -> bool:
+    for line in lines:
+        _say(line)
+    failed = len(gathered.failed)
+    if failed and gathered.answered:
+        _say(f"the answer lacks {failed} of {failed + gathered.answered} days")
+    return not failed
+
+
+class _Bar:
+    """How many days are done and how many rows there are, for whoever sits before a terminal."""
+
+    def __init__(self, days: int, *, shown: bool) -> None:
+        self._days = days
+        self._shown = shown and sys.stderr.isatty()
+        self._progress: Any = None
+
+    def move(self, done: int, rows: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done, rows=f"{rows:,} rows")
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def __enter__(self) -> _Bar:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                TextColumn("days"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rows]}"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._progress.add_task("", total=self._days, rows="")
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
