@@ -61,7 +61,7 @@ def test_what_would_jump_is_read_in_order(day: Path, sql: str) -> None:
         "SELECT * FROM ticks ORDER BY timestamp",  # that index goes as the table goes
         "SELECT min(timestamp), max(timestamp) FROM ticks",
         "SELECT * FROM ticks NATURAL JOIN symbols",
-        "SELECT count(*) FROM ticks a JOIN ticks b ON b.symbol = a.symbol AND b.timestamp = a.timestamp + 200",
+        "SELECT count(*) FROM ticks a JOIN ticks b ON b.symbol = a.symbol AND b.timestamp = a.timestamp + 9",
         "SELECT * FROM recent_ticks LIMIT 5",
         "SELECT symbol, max(rowid) FROM ticks GROUP BY symbol",  # a view has no rowid
         "SELECT symbol, avg(bid) FROM ticks INDEXED BY sqlite_autoindex_ticks_1 GROUP BY symbol",
