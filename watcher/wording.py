@@ -79,6 +79,11 @@ def size(number: float) -> str:
     return f"{number:.0f} {unit}"
 
 
+def printable(text: str) -> str:
+    """Without what would move the cursor, or worse: a day's texts are whatever somebody sent."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def _tells(name: str, value: object) -> bool:
     # A day without ticks is news; that nothing was set aside, or held, or left over is not.
     return value is not None and (bool(value) if name not in ("ticks", "counted") else value is not True)

@@ -13,7 +13,7 @@ from rich.text import Text
 from handlers.analyze import Analysis
 from handlers.ticks import Fault, Invalid
 from watcher.cli.console import console
-from watcher.wording import size
+from watcher.wording import printable, size
 
 _SHOWN_GAPS = 10
 _LEAST_SHARE = 0.001
@@ -23,9 +23,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def show(found: Analysis, title: str, note: str) -> None:
     """Print the report."""
     out = console()
-    out.print(Text(_printable(title), style="bold"))
+    out.print(Text(printable(title), style="bold"))
     if note:
-        out.print(Text(f"note: {_printable(note)}", style="yellow"))
+        out.print(Text(f"note: {printable(note)}", style="yellow"))
     facts = list(_facts(found))
     width = max(len(label) for label, _ in facts)
     for label, told in facts:
@@ -69,7 +69,7 @@ def _warnings(found: Analysis) -> Iterator[str]:
             "WAL mode: give the writer 3.51.3 or later (or 3.50.7, 3.44.6)"
         )
     for line in found.untold:
-        yield f"not told: {_printable(line)}"
+        yield f"not told: {printable(line)}"
 
 
 def _print_shares(out: Console, found: Analysis) -> None:
@@ -149,7 +149,7 @@ def _table(out: Console, columns: tuple[str, ...], rows: Iterable[tuple[str, ...
             column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     if table.row_count:
         out.print()
         out.print(table)
@@ -199,8 +199,3 @@ def _length(ms: int) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600:,} h {seconds // 60 % 60} min"
-
-
-def _printable(text: str) -> str:
-    """Without what would move the cursor: a symbol is whatever somebody sent."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from watcher.cli.context import Context
+from watcher.cli.place import Stream, stream_of
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Format(StrEnum):
 def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One statement; @FILE or - reads it.")],
-    stream: Annotated[str | None, typer.Option(metavar="NAME", help="Of which stream.")] = None,
+    stream: Stream = None,
     day: Annotated[str | None, typer.Option(metavar=_DATE, help="This one day.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar=_DATE, help="From this day on.")] = None,
     final: Annotated[
@@ -103,18 +104,6 @@ def days_between(
     if (end - begin).days >= _MAX_DAYS:
         raise ConfigError(f"{begin} to {end} is more than {_MAX_DAYS:,} days: give a later --from")
     return [begin + timedelta(number) for number in range((end - begin).days + 1)]
-
-
-def stream_of(name: str | None, settings: Settings) -> str:
-    """The stream that is meant. Raises `ConfigError` where a person has to say."""
-    streams = list(settings.data.streams)
-    if name is None and len(streams) > 1 and "ticks" not in streams:
-        raise ConfigError(f"of which stream? Give --stream; there are {', '.join(streams)}")
-    if name is None:
-        return streams[0] if len(streams) == 1 else "ticks"
-    if name not in streams:
-        raise ConfigError(f"--stream: there is no stream {name!r}; there are {', '.join(streams)}")
-    return name
 
 
 def _date(option: str, text: str) -> date:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.query.spool import Row
+from watcher.wording import printable
 
 _SHOWN_CHARACTERS = 500
 
@@ -19,7 +20,7 @@ def show(console: Console, columns: tuple[str, ...], rows: Sequence[Row]) -> Non
     shape = box.SIMPLE_HEAD if console.is_terminal else None
     table = Table(box=shape, pad_edge=False, padding=(0, 1) if shape else (0, 2, 0, 0))
     for index, column in enumerate(columns):
-        table.add_column(Text(_printable(column)), justify="right" if _is_number(index, rows) else "left")
+        table.add_column(Text(printable(column)), justify="right" if _is_number(index, rows) else "left")
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row))
     console.print(table)
@@ -38,9 +39,4 @@ def _shown(value: object) -> str:
         text = f"{value:.15g}"
         return text if any(sign in text for sign in ".en") else f"{text}.0"
     text = value.hex() if isinstance(value, bytes) else str(value)
-    return _printable(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")
-
-
-def _printable(text: str) -> str:
-    """Without what would move the cursor, or worse: a day's texts are whatever somebody sent."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return printable(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")

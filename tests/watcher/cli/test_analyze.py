@@ -209,7 +209,7 @@ def test_a_damaged_day_can_be_repaired(tickward: Terminal) -> None:
     ("arguments", "code", "said"),
     [
         (["2026-01-19"], 1, "ticks/2026-01-19: there never was a database of it"),
-        (["nosuch.db"], 2, "'nosuch.db' is neither a day such as 2026-01-20 nor a .db or .zst file"),
+        (["nosuch.db"], 2, "nosuch.db: there is no such file"),
         (["2026-02-30"], 2, "'2026-02-30' is neither a day"),
         (["."], 2, "'.' is neither a day"),
         (["nosuch/2026-01-19"], 2, "--stream: there is no stream 'nosuch'; there are ticks"),

@@ -130,7 +130,7 @@ def test_damage_is_not_an_answer(terminal: Terminal) -> None:
         ("yesterday", 2, "'yesterday' is neither a day such as 2026-01-20 nor a .db or .zst file"),
         ("bars/2026-01-17", 2, "there is no stream 'bars'"),
         ("nosuch.db", 2, "nosuch.db: there is no such file"),
-        ("text.db", 1, "text.db cannot be read: file is not a database"),
+        ("text.db", 1, "text.db is not an SQLite database"),
         ("text.zst", 1, "text.zst cannot be read: "),
     ],
 )

@@ -1,0 +1,86 @@
+"""DAY or PATH, as a person writes it: the file that is meant, and what to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from watcher.errors import ConfigError, TickwardError
+
+if TYPE_CHECKING:
+    from watcher.settings import Settings
+
+DayOrPath = Annotated[str, typer.Argument(metavar="DAY|PATH", help="2026-01-20, or a .db or .zst file.")]
+Stream = Annotated[str | None, typer.Option(metavar="NAME", help="Of which stream.")]
+
+
+class Place(NamedTuple):
+    """A file, what to call it, and where its ticks are."""
+
+    path: Path
+    name: str
+    tier: str
+    """As `watcher.days.Found` has it; ``file`` for one that was named."""
+    note: str
+    table: str
+
+
+def place_of(text: str, stream: str | None, settings: Settings) -> Place:
+    """Where a day is, or a file that was named.
+
+    ConfigError for what is neither; TickwardError for a day of which there is no copy.
+    """
+    from watcher.days import Days
+
+    path = Path(text)
+    if path.is_file():
+        return Place(path, path.name, "file", "", settings.data.streams[stream_of(stream, settings)].table)
+    if path.suffix in (".db", ".zst"):
+        raise ConfigError(f"{text}: there is no such file; a day is named as 2026-01-20")
+    of, _, when = text.rpartition("/")
+    try:
+        wanted = date.fromisoformat(when)
+    except ValueError:
+        raise ConfigError(f"{text!r} is neither a day such as 2026-01-20 nor a .db or .zst file") from None
+    name = stream_of(of or stream, settings)
+    with Days.of(settings) as days:
+        found = days.find(name, wanted)
+    if found.path is None:
+        raise TickwardError(f"{found.key}: {found.why_missing}")
+    return Place(found.path, found.key, found.tier, found.note, settings.data.streams[name].table)
+
+
+def stream_of(name: str | None, settings: Settings) -> str:
+    """The stream that is meant. Raises `ConfigError` where a person has to say."""
+    streams = list(settings.data.streams)
+    if name is None and len(streams) > 1 and "ticks" not in streams:
+        raise ConfigError(f"of which stream? Give --stream; there are {', '.join(streams)}")
+    if name is None:
+        return streams[0] if len(streams) == 1 else "ticks"
+    if name not in streams:
+        raise ConfigError(f"--stream: there is no stream {name!r}; there are {', '.join(streams)}")
+    return name
+
+
+@contextmanager
+def readable(place: Place) -> Iterator[None]:
+    """What goes wrong while it is read, as a sentence: TickwardError."""
+    import apsw
+
+    from handlers.seek_table import SeekableError
+
+    path = place.path
+    try:
+        yield
+    except FileNotFoundError:
+        raise TickwardError(f"{path} is not there any more: ask again") from None
+    except apsw.NotADBError as error:
+        raise TickwardError(f"{path} is not an SQLite database: {error}") from None
+    except (SeekableError, apsw.Error, UnicodeDecodeError) as error:
+        hint = "" if place.tier == "file" else f"; `tickward verify {place.name}` reads all copies of it"
+        raise TickwardError(f"{path} cannot be read: {error}{hint}") from None
