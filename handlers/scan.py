@@ -10,13 +10,15 @@ view of its name that says NOT INDEXED.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import apsw
 
 _JUMPS = re.compile(r"SCAN .* USING (?:COVERING )?INDEX (\S+)")
 _SEEKS = re.compile(r"SEARCH .* USING ")
 _VIEW = re.compile(r"\s*CREATE\s+VIEW\s+(IF\s+NOT\s+EXISTS\s+)?", re.IGNORECASE)
+_LOOKS_AT_SCHEMA = re.compile(r"pragma_|sqlite_temp|sqlite_schema|sqlite_master", re.IGNORECASE)
 _SAMPLE = 1000
 _FAR = 4
 """An index has an order of its own if neighbours in it are farther apart in the table than so many rows."""
@@ -28,8 +30,10 @@ def prefer_file_order(connection: apsw.Connection, sql: str) -> bool:
     What it hides stays hidden on this connection: for one that runs ``sql`` and then is closed. The
     answer is the same either way, but for the order of rows where none was asked for. It does nothing
     where an index is sought in: that is what makes such a statement fast; nor where ``sql`` says
-    ``main.ticks`` or ``INDEXED BY``, nor for what has no plan (a PRAGMA, or no SQL at all).
+    ``main.ticks`` or ``INDEXED BY``, for what looks at the schema, nor for what has no plan.
     """
+    if _LOOKS_AT_SCHEMA.search(sql):
+        return False
     try:
         before = _plan(connection, sql)
     except apsw.Error:
@@ -41,7 +45,8 @@ def prefer_file_order(connection: apsw.Connection, sql: str) -> bool:
         for name, hide in _disguises(connection):
             connection.execute(hide)
             hidden.append(name)
-        after = _plan(connection, sql)
+        with _names_are_names(connection):
+            after = _plan(connection, sql)
         if not any(_indexes_scanned(after)) and _seeks(after) >= _seeks(before):
             return True
     except apsw.Error:
@@ -53,6 +58,20 @@ def prefer_file_order(connection: apsw.Connection, sql: str) -> bool:
 
 def _plan(connection: apsw.Connection, sql: str) -> list[str]:
     return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+
+
+@contextmanager
+def _names_are_names(connection: apsw.Connection) -> Iterator[None]:
+    """SQLite takes a name in double quotes that it does not find for a text: "rowid", of a view."""
+    settings = (apsw.SQLITE_DBCONFIG_DQS_DML, apsw.SQLITE_DBCONFIG_DQS_DDL)
+    before = [connection.config(each, -1) for each in settings]
+    for each in settings:
+        connection.config(each, 0)
+    try:
+        yield
+    finally:
+        for each, value in zip(settings, before, strict=True):
+            connection.config(each, value)
 
 
 def _indexes_scanned(plan: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from glob import escape
 from pathlib import Path
 
 from handlers.contract import Sealed, Signature, StepError, Trouble
-from handlers.files import fsync_directory, link_new, publish_over, signature_of
+from handlers.files import fsync_directory, link_new, publish_over, signature_of, temporary
 from handlers.holders import held_for_writing
 from handlers.repair import require_writer_away
 from handlers.retire import wait
@@ -75,11 +75,19 @@ def _unnamed(path: Path) -> Path:
 
 
 def _give_back(path: Path, old: Path, ours: Signature | None, done: str) -> None:
-    """Let the database have its name again: what took its place is made anew from it."""
+    """Let the database have its name again: what took its place is made anew from it.
+
+    Unless that has been written to as well. It keeps a second name until that is certain, because a
+    writer may come to it at any moment before it loses its first.
+    """
     if signature_of(path) != ours or held_for_writing(path):
         _put_aside(path, old, done)
-    old.replace(path)
-    fsync_directory(path.parent)
+    with temporary(path) as new:
+        link_new(path, new)
+        old.replace(path)
+        fsync_directory(path.parent)
+        if held_for_writing(new) or signature_of(new) != ours:
+            _put_aside(path, new, done)
 
 
 def _put_aside(path: Path, old: Path, done: str) -> None:

@@ -19,18 +19,29 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote, unquote
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import apsw
 
-from handlers.contract import Paths
-from handlers.files import SIDECARS
+from handlers.contract import Paths, Signature
+from handlers.files import SIDECARS, signature_of
 from handlers.pattern import Pattern
 from handlers.reader import CACHE_BYTES, Reader
 from handlers.seek_table import FileRanges, Ranges, read_table
 
 _VFS = "tickward"
 _CACHE_KIB = 4 * 1024
+_PATIENCE_MS = 5000
 _FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+
+
+class ChangedError(Exception):
+    """What was read may be of no state that the database ever had."""
+
+
+_read_without_locks: WeakKeyDictionary[apsw.Connection, tuple[Path, tuple[Signature | None, ...]]] = (
+    WeakKeyDictionary()
+)
 
 
 def open_day(
@@ -55,8 +66,10 @@ def open_day(
         ValueError: the .zst is damaged or not seekable (`handlers.seek_table.SeekableError`), or
             ``day`` is no date.
 
-    A day that is still written to is read as its writer left it at each statement, without hindering
-    it; but a connection that stays open keeps such a day from being sealed. Close it.
+    A day that is being written to is read as SQLite's other readers do: each statement sees one state
+    of it, and a writer in WAL mode does not notice. But while the connection is open the day cannot be
+    sealed: close it. A database that nobody seems to write to is read without locks: `settle` tells
+    whether that was so until now.
     """
     when = date.fromisoformat(day) if isinstance(day, str) else day
     paths = Paths.of(str(root), str(backup), str(archive), Pattern(pattern).path_of(when))
@@ -72,10 +85,10 @@ def open_path(path: Path) -> apsw.Connection:
     """A read-only connection to one file, a database or a seekable .zst of one.
 
     Raises:
-        OSError: the file cannot be read, or is a symbolic link.
+        OSError: the file cannot be read, or is a .zst and a symbolic link.
         SeekableError: it is a .zst without a seek table, or a damaged one. Damage that only shows
             while it is read is raised from the statement that meets it.
-        apsw.Error: it is no database.
+        apsw.Error: it is no database, or its writer died in the middle of a change.
     """
     if path.suffix == ".zst":
         source = FileRanges(path)
@@ -87,8 +100,12 @@ def open_path(path: Path) -> apsw.Connection:
     path.stat()  # an OSError that says why, rather than SQLite's "unable to open"
     # With nothing beside it nobody is writing: then no lock is taken that could make a writer wait,
     # and nothing is left behind. Else it is read as SQLite's other readers do.
-    live = any(path.with_name(path.name + suffix).exists() for suffix in SIDECARS)
-    return _connected(f"file:{quote(str(path.absolute()))}?" + ("mode=ro" if live else "immutable=1"))
+    state = _state_of(path)
+    live = any(state[1:])
+    connection = _connected(f"file:{quote(str(path.absolute()))}?" + ("mode=ro" if live else "immutable=1"))
+    if not live:
+        _read_without_locks[connection] = (path, state)
+    return connection
 
 
 def open_ranges(source: Ranges, *, cache_bytes: int = CACHE_BYTES) -> apsw.Connection:
@@ -108,21 +125,48 @@ def open_ranges(source: Ranges, *, cache_bytes: int = CACHE_BYTES) -> apsw.Conne
 
 
 def settle(connection: apsw.Connection) -> None:
-    """SeekableError unless everything that was read of a .zst had the right checksums.
+    """See to it that everything that was read so far is right: call it before a result counts.
 
-    Pages are handed out while the rest of their frame is still being inflated: call this before a
-    result counts. Does nothing for a database that is not compressed.
+    Raises:
+        SeekableError: a frame of a .zst had a wrong checksum. Pages are handed out while the rest of
+            their frame is still being inflated, and its checksum comes last.
+        ChangedError: a database that is read without locks has been written to since it was opened.
     """
     reader = _vfs().reader_of(connection.filename)
     if reader is not None:
         reader.settle()
+    require_unchanged(connection)
+
+
+def require_unchanged(connection: apsw.Connection) -> None:
+    """ChangedError if a database that is read without locks was written to since it was opened."""
+    path, state = _read_without_locks.get(connection, (None, ()))
+    if path is not None and _state_of(path) != state:
+        raise ChangedError(f"{path} was written to while it was read: open it anew")
+
+
+def is_live(connection: apsw.Connection) -> bool:
+    """Whether it is read under locks, because somebody may be writing to it."""
+    return connection not in _read_without_locks and _vfs().reader_of(connection.filename) is None
+
+
+def _state_of(path: Path) -> tuple[Signature | None, ...]:
+    """What `stat` says of a database and of what is beside it."""
+    return tuple(signature_of(path.with_name(path.name + suffix)) for suffix in ("", *SIDECARS))
 
 
 def _connected(uri: str) -> apsw.Connection:
     connection = apsw.Connection(uri, flags=_FLAGS)
     try:
+        connection.set_busy_timeout(_PATIENCE_MS)
         connection.pragma("cache_size", -_CACHE_KIB)
         connection.pragma("schema_version")  # the first look at the file: is it a database at all?
+    except apsw.ReadOnlyError as error:
+        connection.close()
+        raise apsw.ReadOnlyError(
+            "its writer died in the middle of a change, which has to be undone first: by opening it with"
+            " its writer, or by sealing it"
+        ) from error
     except BaseException:
         connection.close()
         raise

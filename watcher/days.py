@@ -13,8 +13,10 @@ from typing import Literal
 from msgspec import Struct
 
 from handlers.contract import Paths
+from handlers.files import signature_of
 from handlers.pattern import Pattern
 from handlers.retire import retired_path
+from handlers.seek_table import SeekableError, read_table
 from watcher.journal import Journal
 from watcher.paths import journal_file, resolved
 from watcher.settings import Data, Settings
@@ -34,6 +36,8 @@ class Found(Struct, frozen=True):
     """The file to read; None if there is none."""
     tier: Tier
     """Hot: uncompressed; warm: compressed; cold: in the archive; backup: there is nothing but that."""
+    inode: int | None = None
+    """Of that file: by this a reader sees that it was replaced before he came to it."""
     note: str = ""
     """What whoever reads it should know: ticks are still being written, late ones are not merged yet, ..."""
     why_missing: str = ""
@@ -64,10 +68,14 @@ class Days:
         key = f"{stream}/{day}"
         facts = self._journal.facts(key) if self._journal is not None else Facts()
         files = look(paths, self._data)
+        if doubt := _doubt(paths, files, facts):
+            return Found(key, stream, day, None, "", why_missing=doubt)
         path, tier = _first(paths, files, facts)
         if path is None:
-            return Found(key, stream, day, None, "", why_missing=_why_missing(files, facts))
-        return Found(key, stream, day, path, tier, note=_note(path, paths, files, facts, tier))
+            return Found(key, stream, day, None, "", why_missing=_why_missing(paths, files, facts))
+        seen = signature_of(path)
+        note = _note(path, paths, files, facts, tier)
+        return Found(key, stream, day, path, tier, inode=seen.inode if seen else None, note=note)
 
     def close(self) -> None:
         if self._journal is not None:
@@ -87,8 +95,7 @@ class Days:
 
 def _first(paths: Paths, files: Files, facts: Facts) -> tuple[Path | None, Tier]:
     """The file that is the day, and its tier."""
-    packed = bool(files.compressed or files.archived)
-    if files.database and not (packed and _is_late(facts)):
+    if files.database and not _is_late(files, facts):
         return Path(paths.database), "hot"
     if files.compressed:
         return Path(paths.compressed), "warm"
@@ -101,30 +108,51 @@ def _first(paths: Paths, files: Files, facts: Facts) -> tuple[Path | None, Tier]
     return (Path(paths.backup), "backup") if files.backup else (None, "")
 
 
-def _is_late(facts: Facts) -> bool:
-    """Whether a database beside the day's .zst is one that a late writer made, and not the day itself.
+def _is_late(files: Files, facts: Facts) -> bool:
+    """Whether the database in the root is one that a late writer made, and not the day itself.
 
     The day itself is there while it is being compressed, after it was restored, and after a merge,
     which takes back that it was compressed.
     """
+    if files.retired:
+        return True  # the day has lost that name already
     return bool(facts.compressed or facts.archived) and facts.restored is None
 
 
+def _doubt(paths: Paths, files: Files, facts: Facts) -> str:
+    """Why it cannot be told which file is the day: there are two, and the journal does not know it."""
+    if facts.sealed or _is_late(files, facts) or not (files.database and files.compressed):
+        return ""
+    try:
+        size = read_table(Path(paths.compressed)).content_bytes
+    except (OSError, SeekableError):
+        size = -1
+    if size == files.database.size_bytes:
+        return ""
+    return (
+        f"{paths.database} and its .zst are both there and differ, and the journal does not know the day:"
+        " name the file that is meant"
+    )
+
+
 def _note(path: Path, paths: Paths, files: Files, facts: Facts, tier: Tier) -> str:
-    if tier == "backup":
-        return "the first copy is not there: read from the backup"
+    notes = ["the first copy is not there: read from the backup"] if tier == "backup" else []
     if files.database and str(path) != paths.database:
-        return f"late ticks in {paths.database} are not in it yet: `tickward merge` brings them in"
+        notes.append(f"late ticks in {paths.database} are not in it yet: `tickward merge` brings them in")
+    if notes:
+        return "; ".join(notes)
     if tier == "hot" and (facts.sealed is None or files.wal_bytes):
         return "not sealed: ticks may still be written to it"
     return ""
 
 
-def _why_missing(files: Files, facts: Facts) -> str:
+def _why_missing(paths: Paths, files: Files, facts: Facts) -> str:
     if files.anomaly:
         return files.anomaly
     if facts.expired is not None:
         return f"deleted by the policy on {facts.times['expired']:%Y-%m-%d}"
     if facts.lost is not None:
         return "lost: no good copy of it is left"
+    if files.database:
+        return f"no copy of it is there, only late ticks in {paths.database}: is the archive mounted?"
     return "no copy of it is there any more" if facts.existed else "there never was a database of it"

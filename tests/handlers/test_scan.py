@@ -64,6 +64,8 @@ def test_what_would_jump_is_read_in_order(day: Path, sql: str) -> None:
         "SELECT count(*) FROM ticks a JOIN ticks b ON b.symbol = a.symbol AND b.timestamp = a.timestamp + 9",
         "SELECT * FROM recent_ticks LIMIT 5",
         "SELECT symbol, max(rowid) FROM ticks GROUP BY symbol",  # a view has no rowid
+        'SELECT symbol, max("rowid") FROM ticks GROUP BY symbol',  # and must not have a text instead
+        "SELECT symbol, (SELECT pk FROM pragma_table_info('ticks')) FROM ticks GROUP BY symbol",
         "SELECT symbol, avg(bid) FROM ticks INDEXED BY sqlite_autoindex_ticks_1 GROUP BY symbol",
         "SELECT symbol, avg(bid) FROM main.ticks GROUP BY symbol",
         "SELECT 1",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from handlers.contract import Step, StepError, Trouble
@@ -92,3 +93,38 @@ def test_what_was_not_replaced_yet_keeps_its_name(day: Any, monkeypatch: Any) ->
         take_over(temp, day.database, sealed, 0.0, "tried")
     temp.unlink()
     assert day.files() == {str(day.database.relative_to(day.root)): sealed.sha256}
+
+
+def test_a_writer_of_both_files_keeps_both_to_the_last_moment(day: Any, monkeypatch: Any) -> None:
+    """One commit goes into the file that is replaced, the next into its successor as that gives way."""
+    sealed = day.sealed_day(100)
+    temp = day.database.with_name("successor")
+    temp.write_bytes(day.database.read_bytes())
+    replace = Path.replace
+
+    def commit(path: Path, stamp: int) -> None:
+        connection = apsw.Connection(str(path))
+        connection.execute("INSERT INTO ticks (symbol, timestamp) VALUES ('late', ?)", (stamp,))
+        connection.close()
+
+    def wrote_to_old(_: float) -> None:
+        (old,) = day.database.parent.glob(".*.replaced")
+        commit(old, 1)
+
+    def wrote_to_new(old: Path, target: Path) -> Path:
+        if old.name.endswith(".replaced"):
+            commit(target, 2)
+        return replace(old, target)
+
+    monkeypatch.setattr("handlers.takeover.wait", wrote_to_old)
+    monkeypatch.setattr(Path, "replace", wrote_to_new)
+    with pytest.raises(StepError) as raised:
+        take_over(temp, day.database, sealed, 0.0, "tried")
+    assert raised.value.trouble is Trouble.CONFLICT
+    (aside,) = day.database.parent.glob("*.aside-inode-*")
+    stamps = [
+        row[0]
+        for path in (day.database, aside)
+        for row in apsw.Connection(str(path)).execute("SELECT timestamp FROM ticks WHERE symbol = 'late'")
+    ]
+    assert sorted(stamps) == [1, 2]

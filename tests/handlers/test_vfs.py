@@ -13,7 +13,7 @@ import pytest
 
 from handlers.seek_table import FileRanges, SeekableError, read_table
 from handlers.seekable import compress_file
-from handlers.vfs import open_day, open_path, open_ranges, settle
+from handlers.vfs import ChangedError, is_live, open_day, open_path, open_ranges, settle
 from tests.handlers.conftest import Child
 
 SCHEMA = (Path(__file__).parents[2] / "handlers/schema/ticks.sql").read_text()
@@ -175,6 +175,38 @@ def test_a_checksum_that_is_wrong_is_told_by_settle(tmp_path: Path, flip: Callab
     flip(packed, first.compressed_bytes - 1)
     with pytest.raises(SeekableError, match="damaged frame at byte 0"):
         counted(open_path(packed))
+
+
+def test_what_was_read_without_locks_while_somebody_wrote_does_not_count(tmp_path: Path) -> None:
+    path = make(tmp_path / "day.db", ticks=10, mode="wal")
+    connection = open_path(path)
+    assert not is_live(connection)
+    assert connection.execute("SELECT count(*) FROM ticks").get == 10
+    settle(connection)
+    writer = apsw.Connection(str(path))
+    writer.execute("DELETE FROM ticks WHERE id = 1")
+    with pytest.raises(ChangedError, match=r"day\.db was written to while it was read"):
+        settle(connection)
+    live = open_path(path)
+    assert is_live(live)
+    writer.execute("DELETE FROM ticks WHERE id = 2")
+    assert live.execute("SELECT count(*) FROM ticks").get == 8
+    settle(live)
+    for each in (connection, live, writer):
+        each.close()
+
+
+def test_a_writer_that_died_in_the_middle_of_a_change_is_named(tmp_path: Path) -> None:
+    path = make(tmp_path / "day.db", ticks=2000)
+    writer = apsw.Connection(str(path))
+    writer.pragma("cache_size", 5)
+    writer.execute("BEGIN; UPDATE ticks SET bid = 0")
+    copy = tmp_path / "copy.db"
+    for suffix in ("", "-journal"):
+        copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
+    writer.close()
+    with pytest.raises(apsw.ReadOnlyError, match="its writer died"):
+        open_path(copy)
 
 
 def test_connections_are_independent_and_close_their_files(both: tuple[Path, Path]) -> None:

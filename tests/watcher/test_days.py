@@ -104,6 +104,38 @@ def test_late_ticks_beside_a_compressed_day_are_not_the_day(
     assert "tickward merge" in found.note
 
 
+@pytest.mark.parametrize(
+    ("places", "events", "expected", "note"),
+    [
+        # compressed or archived, and the .zst does not show: the database is never the day
+        (["root/.db"], ARCHIVED, "", "only late ticks"),
+        (["root/.db", "backup/.db.zst"], ARCHIVED, "backup", "read from the backup; late ticks"),
+        # the original has lost its name, and a late writer has taken it
+        (["root/.db", "root/.retired", "root/.db.zst"], SEALED, ".zst", "late ticks"),
+        (["root/.db", "root/.retired"], SEALED, ".retired", "late ticks"),
+        # nobody knows
+        (["root/.db", "root/.db.zst"], [], "", "the journal does not know the day"),
+    ],
+)
+def test_a_late_database_is_never_taken_for_the_day(
+    settings: Settings,
+    there: Callable[..., None],
+    places: list[str],
+    events: list[Event],
+    expected: str,
+    note: str,
+) -> None:
+    there(*places)
+    if events:
+        record(settings, *events)
+    with Days.of(settings) as days:
+        found = days.find("ticks", DAY)
+    assert note in (found.note or found.why_missing)
+    assert (found.path is None) == (not expected)
+    assert expected in str(found.path)
+    assert not str(found.path).endswith(f"root/{BELOW}")
+
+
 def test_notes(settings: Settings, there: Callable[..., None]) -> None:
     there("root/.db")
     with Days.of(settings) as days:

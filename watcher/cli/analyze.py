@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from watcher.cli.context import Context, write_json
 from watcher.cli.place import DayOrPath, Place, Stream, place_of, readable
-from watcher.errors import TickwardError
 
 if TYPE_CHECKING:
     from handlers.analyze import Analysis
@@ -61,32 +57,22 @@ def _sealed_version(place: Place, settings: Settings) -> int | None:
 
 def _analyzed(place: Place, sqlite_version: int | None) -> Analysis:
     """Raises `TickwardError` if the file cannot be read, or was written to meanwhile."""
+    import apsw
+
     from handlers.analyze import analyze, compression_of
-    from handlers.vfs import settle
+    from handlers.vfs import require_unchanged, settle
     from watcher.query.answer import closed, opened_guarded
 
     path = place.path
-    with readable(place), _undisturbed(path):
+    with readable(place):
         compression = compression_of(path)
         connection = opened_guarded(path, interruptible=True)
         try:
             found = analyze(connection, place.table, compression=compression, sqlite_version=sqlite_version)
             settle(connection)
+        except apsw.Error:
+            require_unchanged(connection)
+            raise
         finally:
             closed(connection)
     return found
-
-
-@contextmanager
-def _undisturbed(path: Path) -> Iterator[None]:
-    """A database is read without locks while nobody has it open: `TickwardError` if that did not last."""
-    from handlers.files import signature_of
-    from watcher.query.answer import is_live
-
-    unlocked = path.suffix != ".zst" and not is_live(path)
-    before = signature_of(path)
-    try:
-        yield
-    finally:
-        if unlocked and (signature_of(path) != before or is_live(path)):
-            raise TickwardError(f"{path} was written to while it was read: ask again")

@@ -73,12 +73,15 @@ def readable(place: Place) -> Iterator[None]:
     import apsw
 
     from handlers.seek_table import SeekableError
+    from handlers.vfs import ChangedError
 
     path = place.path
     try:
         yield
     except FileNotFoundError:
         raise TickwardError(f"{path} is not there any more: ask again") from None
+    except ChangedError:
+        raise TickwardError(f"{path} was written to while it was read: ask again") from None
     except apsw.NotADBError as error:
         raise TickwardError(f"{path} is not an SQLite database: {error}") from None
     except (SeekableError, apsw.Error, UnicodeDecodeError) as error:

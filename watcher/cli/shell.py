@@ -35,10 +35,11 @@ def shell(
 
 
 def _opened(place: Place) -> Opened:
-    from watcher.query.answer import is_live, opened_guarded
+    from handlers.vfs import is_live
+    from watcher.query.answer import opened_guarded
     from watcher.query.shell import Opened
 
     path = place.path
     with readable(place):
-        live, connection = is_live(path), opened_guarded(path, interruptible=True)
-    return Opened(place.name, place.tier, place.note, place.table, path, live, connection)
+        connection = opened_guarded(path, interruptible=True)
+    return Opened(place.name, place.tier, place.note, place.table, path, is_live(connection), connection)

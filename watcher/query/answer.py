@@ -15,18 +15,14 @@ import apsw
 from msgspec import Struct
 
 from handlers import progress
-from handlers.contract import Signature
-from handlers.files import SIDECARS, signature_of
+from handlers.files import signature_of
 from handlers.scan import prefer_file_order
 from handlers.seek_table import SeekableError
-from handlers.vfs import open_path, settle
+from handlers.vfs import ChangedError, open_path, require_unchanged, settle
 from watcher.query import spool
 from watcher.query.guard import StatementError, guard, prepared, sentence, unguarded
 from watcher.query.spool import Row
 
-_State = tuple[Signature | None, ...]
-
-_PATIENCE_MS = 5000
 _TELL_EVERY_ROWS = 1000
 _LOOK_AFTER_STEPS = 50_000
 
@@ -40,6 +36,8 @@ class Task(Struct, frozen=True):
     """One statement."""
     rows: Path
     """Where its rows are put; nothing may be there yet."""
+    inode: int | None = None
+    """Of the file that is meant: it may be another one by the time this day's turn comes."""
     keep_rows: int | None = None
     """How many are put there at the most; the others are counted. None: all of them."""
 
@@ -58,21 +56,17 @@ class Answer(Struct, frozen=True):
 
 def answer(task: Task, *, interruptible: bool = False) -> Answer:
     """Ask one day; what goes wrong is in the answer. ``interruptible``: let signals through meanwhile."""
-    before = _state_of(task.path)
+    seen = signature_of(task.path)
+    if seen is not None and task.inode is not None and seen.inode != task.inode:
+        return Answer(error=f"{task.path} is another file by now: ask again", moved=True)
     try:
-        found = _ask(task, interruptible)
+        return _ask(task, interruptible)
     except (FileNotFoundError, apsw.CantOpenError) as error:
         return Answer(error=f"{task.path} cannot be opened any more ({error})", moved=True)
-    except _ERRORS as error:
-        found = Answer(error=_why(task, error))
-    if _may_have_been_torn(task.path, before):
+    except ChangedError:
         return Answer(error=f"{task.path} was written to while it was read: ask again", moved=True)
-    return found
-
-
-def is_live(path: Path) -> bool:
-    """Whether somebody may have this database open for writing, so that it is read under its locks."""
-    return any(_state_of(path)[1:])
+    except _ERRORS as error:
+        return Answer(error=_why(task, error))
 
 
 def opened_guarded(path: Path, *, interruptible: bool = False) -> apsw.Connection:
@@ -83,7 +77,6 @@ def opened_guarded(path: Path, *, interruptible: bool = False) -> apsw.Connectio
     connection = open_path(path)
     try:
         guard(connection)
-        connection.set_busy_timeout(_PATIENCE_MS)
         if interruptible:
             connection.set_progress_handler(lambda: False, _LOOK_AFTER_STEPS)
     except BaseException:
@@ -114,6 +107,9 @@ def _ask(task: Task, interruptible: bool) -> Answer:
         for _ in given:
             pass
         settle(connection)
+    except apsw.Error:
+        require_unchanged(connection)  # what looks like damage may be what somebody is just writing
+        raise
     finally:
         closed(connection)
     return Answer(statement.columns, given.count)
@@ -134,15 +130,6 @@ class _Counted:
             yield row
 
 
-def _may_have_been_torn(path: Path, before: _State) -> bool:
-    """Whether a file that was read without locks was written to meanwhile.
-
-    A .zst is replaced as a whole, and whoever has it open goes on reading what it was.
-    """
-    read_under_locks = any(before[1:])
-    return path.suffix != ".zst" and not read_under_locks and _state_of(path) != before
-
-
 def _why(task: Task, error: Exception) -> str:
     if isinstance(error, SeekableError):
         return f"{error}; `tickward verify` mends it from another copy"
@@ -155,8 +142,3 @@ def _why(task: Task, error: Exception) -> str:
     if isinstance(error, apsw.IOError | apsw.BusyError | apsw.ReadOnlyError):
         return f"{task.path}: {error}"
     return sentence(error)
-
-
-def _state_of(path: Path) -> _State:
-    """What `stat` says of a database and of what is beside it."""
-    return tuple(signature_of(path.with_name(path.name + suffix)) for suffix in ("", *SIDECARS))

@@ -126,7 +126,7 @@ def gathered(
 
 def _task(day: Found, check: Checked, rows: Path, keep_rows: int | None) -> Task:
     assert day.path is not None
-    return Task(day.path, check.statement.text, rows, keep_rows)
+    return Task(day.path, check.statement.text, rows, day.inode, keep_rows)
 
 
 def _differs(got: Answer, check: Checked) -> str:

@@ -12,7 +12,7 @@ import apsw
 import apsw.shell
 from msgspec import Struct
 
-from handlers.vfs import settle
+from handlers.vfs import require_unchanged, settle
 from watcher.query.answer import closed
 from watcher.wording import size
 
@@ -98,7 +98,11 @@ class _Shell(apsw.shell.Shell):
     def process_sql(
         self, sql: str, bindings: Any = None, internal: bool = False, summary: Any = None
     ) -> None:
-        super().process_sql(sql, bindings, internal, summary)
+        try:
+            super().process_sql(sql, bindings, internal, summary)
+        except apsw.Error:
+            require_unchanged(self.db)  # what looks like damage may be what somebody is just writing
+            raise
         settle(self.db)
 
     def process_command(self, command: str) -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from handlers.contract import Sealed
 from handlers.files import signature_of
 from handlers.seekable import compress_file
+from handlers.vfs import settle
 from tests.watcher.builders import compressed, sealed
 from tests.watcher.cli.conftest import Terminal
 from watcher.events import Event
@@ -227,7 +228,7 @@ def test_a_day_that_was_written_to_meanwhile_is_not_reported(
     tickward: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make(Path("day.db"))
-    monkeypatch.setattr("handlers.vfs.settle", lambda _: path.touch())
+    monkeypatch.setattr("handlers.vfs.settle", lambda connection: (path.touch(), settle(connection)))
     ended = tickward("analyze", "day.db")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "tickward: day.db was written to while it was read: ask again\n"

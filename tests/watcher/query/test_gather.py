@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from handlers.vfs import settle
 from tests.watcher.query.tree import BEGIN, make_day, pack, spoil_checksum
 from watcher.days import Found
 from watcher.errors import ConfigError, TickwardError
@@ -174,10 +175,17 @@ class TestADayThatChangesMeanwhile:
         path = day(tmp_path, 0).path
         assert path is not None
         change = late_ticks(path) if not beside else path.with_name(path.name + beside).touch
-        monkeypatch.setattr(answering, "settle", lambda _: change())
+        monkeypatch.setattr(answering, "settle", lambda connection: (change(), settle(connection)))
         got = answer(Task(path, COUNT, tmp_path / "rows"))
         assert got.moved
         assert f"{path} was written to while it was read" in got.error
+
+    def test_that_is_another_file_by_now_has_none(self, tmp_path: Path) -> None:
+        path = day(tmp_path, 0).path
+        assert path is not None
+        got = answer(Task(path, COUNT, tmp_path / "rows", inode=path.stat().st_ino + 1))
+        assert got.moved
+        assert "another file by now" in got.error
 
     def test_that_stays_as_it_is_has_one(self, tmp_path: Path) -> None:
         path = day(tmp_path, 0).path
