@@ -81,7 +81,7 @@ def open_day(
     return open_path(there[0])
 
 
-def open_path(path: Path) -> apsw.Connection:
+def open_path(path: str | Path) -> apsw.Connection:
     """A read-only connection to one file, a database or a seekable .zst of one.
 
     Raises:
@@ -90,6 +90,7 @@ def open_path(path: Path) -> apsw.Connection:
             while it is read is raised from the statement that meets it.
         apsw.Error: it is no database, or its writer died in the middle of a change.
     """
+    path = Path(path)
     if path.suffix == ".zst":
         source = FileRanges(path)
         try:

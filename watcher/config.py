@@ -145,6 +145,9 @@ def _merged(table: dict[str, Any], variables: list[Variable]) -> dict[str, Any]:
     return merged
 
 
+_RENAMED = {"compress.frame_mib": '; it is compress.frame = "4 MiB" now'}
+
+
 def _problem_with(table: dict[str, Any]) -> str | None:
     try:
         msgspec.convert(table, Settings)
@@ -153,7 +156,8 @@ def _problem_with(table: dict[str, Any]) -> str | None:
         key = place.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
         _, unknown, field = message.rstrip("`").partition("unknown field `")
         if unknown:
-            return f"{'.'.join(filter(None, (key, field)))}: is not a known key"
+            name = ".".join(filter(None, (key, field)))
+            return f"{name}: is not a known key{_RENAMED.get(name, '')}"
         if message[0].islower():  # a sentence of our own: it begins with the key within its section
             return ".".join(filter(None, (key, message)))
         return f"{key}: {message}{_meant(message)}"

@@ -71,6 +71,9 @@ class Days:
         if doubt := _doubt(paths, files, facts):
             return Found(key, stream, day, None, "", why_missing=doubt)
         path, tier = _first(paths, files, facts)
+        if path is None and not facts.existed and not Path(self._data.root).is_dir():
+            why = f"data.root {self._data.root} is not there: is it this configuration that is meant?"
+            return Found(key, stream, day, None, "", why_missing=why)
         if path is None:
             return Found(key, stream, day, None, "", why_missing=_why_missing(paths, files, facts))
         seen = signature_of(path)
@@ -155,4 +158,6 @@ def _why_missing(paths: Paths, files: Files, facts: Facts) -> str:
         return "lost: no good copy of it is left"
     if files.database:
         return f"no copy of it is there, only late ticks in {paths.database}: is the archive mounted?"
-    return "no copy of it is there any more" if facts.existed else "there never was a database of it"
+    if facts.existed:
+        return "no copy of it is there any more"
+    return "no database of it is known"

@@ -148,7 +148,7 @@ def test_notes(settings: Settings, there: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("events", "why"),
     [
-        ([], "never was"),
+        ([], "is not there: is it this configuration"),
         (SEALED, "no copy of it is there any more"),
         ([*ARCHIVED, builders.expired()], "deleted by the policy on 2026-02-01"),
         ([*SEALED, builders.lost("x")], "lost"),

@@ -63,7 +63,7 @@ def stream_of(name: str | None, settings: Settings) -> str:
     if name is None:
         return streams[0] if len(streams) == 1 else "ticks"
     if name not in streams:
-        raise ConfigError(f"--stream: there is no stream {name!r}; there are {', '.join(streams)}")
+        raise ConfigError(f"--stream: there is no stream {name!r}; the streams are: {', '.join(streams)}")
     return name
 
 

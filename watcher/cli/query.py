@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
@@ -56,16 +56,27 @@ def query(
         str | None,
         typer.Option(metavar="SQL", help="A second statement, on the table `days` of all days' rows."),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="How rows are printed; else as FILE ends, else a table.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them to this new file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Merge, and write FILE, also if a day could not be read.")
+    ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=64, metavar="N", help="Days at once; else one for each CPU.")
+        int | None,
+        typer.Option(min=1, max=64, metavar="N", help="How many days at once; by default one for each CPU."),
     ] = None,
 ) -> None:
     """Ask each day for rows by SQL, hot, warm or cold, and print them with their day. Only reads.
 
-    Exit status: 0 every day that is there has answered; 1 one did not; 2 the SQL or an option is wrong.
+    Days are named with --day, --from and --to, or --last:
+    tickward query --last 7 "SELECT symbol, count(*) FROM ticks GROUP BY symbol"
+
+    Exit status: 0 every day that is there has answered; 1 one did not, or none is there; 2 the SQL or an
+    option is wrong; 130, 143 ended by Ctrl-C, by SIGTERM.
     """
     from watcher.query.ask import Question
     from watcher.query.output import target
@@ -73,13 +84,16 @@ def query(
 
     options: Context = context.obj
     settings = options.load()
+    of, day = _split(day)
     days = days_between(day, first, final, last, _today(settings))
-    question = Question(stream_of(stream, settings), tuple(days), *_texts(sql, merge))
+    question = Question(stream_of(of or stream, settings), tuple(days), *_texts(sql, merge))
+    shape = _format(form, json, out)
     stopping = Stopping()
     try:
         with stopping.handled():
             to = None if out is None else target(out, force, settings)
-            complete = _answer(settings, question, form, to, jobs or _processors(), stopping)
+            output = _Output(shape, to, partial)
+            complete = _answer(settings, question, output, jobs or _processors(), stopping)
     except Stopped as stopped:
         raise typer.Exit(stopped.exit_code) from None
     raise typer.Exit(EXIT_DONE if complete else EXIT_STEP_FAILED)
@@ -100,10 +114,33 @@ def days_between(
     else:
         raise ConfigError("of which days? Give --day, --from (and --to), or --last")
     if begin > end:
-        raise ConfigError(f"{begin} is after {end}: there is no day between them")
+        meant = "" if final is not None else ", which is today"
+        raise ConfigError(f"{begin} is after {end}{meant}: there is no day between them")
     if (end - begin).days >= _MAX_DAYS:
         raise ConfigError(f"{begin} to {end} is more than {_MAX_DAYS:,} days: give a later --from")
     return [begin + timedelta(number) for number in range((end - begin).days + 1)]
+
+
+def _split(day: str | None) -> tuple[str | None, str | None]:
+    """The stream and the date of ``ticks/2026-01-20``; of a date alone only that."""
+    if day is None or "/" not in day:
+        return None, day
+    stream, _, when = day.rpartition("/")
+    return stream, when
+
+
+def _format(form: Format | None, json: bool, out: Path | None) -> Format:
+    """Raises `ConfigError` where rows would go into a file as a table, which holds only so many."""
+    if json:
+        if form not in (None, Format.JSON):
+            raise ConfigError(f"--json and --format {form}: give one of them")
+        return Format.JSON
+    if form is not None or out is None:
+        return form or Format.TABLE
+    try:
+        return Format(out.suffix.removeprefix(".").lower())
+    except ValueError:
+        raise ConfigError("--out: as what? Give --format csv or json, or end the file's name so") from None
 
 
 def _date(option: str, text: str) -> date:
@@ -142,20 +179,27 @@ def _say(line: str) -> None:
     typer.echo(f"tickward: {line}", err=True)
 
 
-def _answer(
-    settings: Settings,
-    question: Question,
-    form: Format,
-    to: Target | None,
-    jobs: int,
-    stopping: Stopping,
-) -> bool:
+class _Output(NamedTuple):
+    """How rows go where."""
+
+    form: Format
+    to: Target | None
+    partial: bool
+    """Whether they go there also where days could not be read."""
+
+
+class _IncompleteError(Exception):
+    """The file must not be had under its name."""
+
+
+def _answer(settings: Settings, question: Question, wanted: _Output, jobs: int, stopping: Stopping) -> bool:
     """Ask, and write what is answered. Whether every day that is there has answered."""
     from tempfile import TemporaryDirectory
 
     from watcher.days import Days
     from watcher.query import ask, output
 
+    form, to, partial = wanted
     with Days.of(settings) as days, TemporaryDirectory(prefix="tickward-query-") as folder:
         found = ask.find(days, question)
         for line in ask.remarks(found):
@@ -171,15 +215,28 @@ def _answer(
                 watch=bar.move,
                 hold=stopping.held,
                 keep_rows=_SHOWN_ROWS if form is Format.TABLE else None,
+                partial=partial,
             )
             if form is Format.JSON:
                 output.require_names(result.columns)
             with closing(result.rows):
                 begin = list(islice(result.rows, 1))
-                if begin or result.gathered.answered:
-                    with output.opened(to) as file:
-                        _write(result, form, chain(begin, result.rows), file, bar)
-        return _say_failures(ask.failures(found, result.gathered), result.gathered)
+                given = False
+                if begin or (result.gathered.answered and not result.gathered.failed):
+                    with suppress(_IncompleteError):
+                        given = _written(result, wanted, chain(begin, result.rows), bar)
+        return _say_failures(ask.failures(found, result.gathered), result.gathered, given=given)
+
+
+def _written(result: Result, wanted: _Output, rows: Iterator[Row], bar: _Bar) -> bool:
+    """Write the rows; False, and no file, if days that could not be read are found to be missing in it."""
+    from watcher.query import output
+
+    with output.opened(wanted.to) as file:
+        _write(result, wanted.form, rows, file, bar)
+        if wanted.to is not None and result.gathered.failed and not wanted.partial:
+            raise _IncompleteError
+    return True
 
 
 def _write(result: Result, form: Format, rows: Iterator[Row], file: BinaryIO, bar: _Bar) -> None:
@@ -213,12 +270,13 @@ def _show(columns: tuple[str, ...], rows: list[Row], file: BinaryIO) -> None:
     text.detach()  # flushes, and leaves the file open to its owner
 
 
-def _say_failures(lines: list[str], gathered: Gathered) -> bool:
+def _say_failures(lines: list[str], gathered: Gathered, *, given: bool) -> bool:
     for line in lines:
         _say(line)
     failed = len(gathered.failed)
+    lacking = f"{failed} of {failed + gathered.answered} days"
     if failed and gathered.answered:
-        _say(f"the answer lacks {failed} of {failed + gathered.answered} days")
+        _say(f"the answer lacks {lacking}" if given else f"no answer without {lacking}, but with --partial")
     return not failed
 
 

@@ -67,8 +67,11 @@ def ask(
     watch: Watch,
     hold: Hold = nullcontext,
     keep_rows: int | None = None,
+    partial: bool = False,
 ) -> Result:
     """Check both statements, then ask each day that is there. Arguments as `gather.gathered`.
+
+    Where rows are merged there are none unless every day that is there has answered, or ``partial``.
 
     Raises `ConfigError` if a statement is wrong, `TickwardError` if there is no day to ask.
     """
@@ -91,14 +94,14 @@ def ask(
     )
     if merge is None:
         return Result(columns, rows, into)
-    return Result(merge.statement.columns, _merged(merge, rows, into), into)
+    return Result(merge.statement.columns, _merged(merge, rows, into, partial), into)
 
 
-def _merged(merge: Merge, rows: Generator[Row], into: Gathered) -> Generator[Row]:
+def _merged(merge: Merge, rows: Generator[Row], into: Gathered, partial: bool) -> Generator[Row]:
     with closing(rows), closing(merge):
         merge.fill(rows)
         into.rows = 0
-        if into.answered:
+        if into.answered and (partial or not into.failed):
             for row in merge.rows():
                 into.rows += 1
                 yield row

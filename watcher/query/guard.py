@@ -66,6 +66,8 @@ def guard(connection: apsw.Connection) -> None:
     for flag, value in (
         (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
         (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+        # A misspelt "name" is an error then, and no text that equals nothing.
+        (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
     ):
         connection.config(flag, value)
 

@@ -29,18 +29,20 @@ class Target(NamedTuple):
 
 
 def target(out: Path, replace: bool, settings: Settings) -> Target:
-    """Raises `TickwardError` unless that file may be written."""
+    """Raises `ConfigError` unless that file may be written."""
     path = out.resolve()
     data = resolved(settings).data
     for key in TOPS:
         if path.is_relative_to(getattr(data, key)):
-            raise TickwardError(f"--out: {out} is within data.{key}, where only days are: name another place")
+            raise ConfigError(
+                f"--out: {out} is within data.{key}, which is the daemon's own: name another place"
+            )
     if path.exists() and not path.is_file():
-        raise TickwardError(f"--out: {out} is no regular file: name another, or redirect with >")
+        raise ConfigError(f"--out: {out} is no regular file: name another, or redirect with >")
     if path.exists() and not replace:
-        raise TickwardError(f"--out: {out} is there already: name another, or replace it with --force")
+        raise ConfigError(f"--out: {out} is there already: name another, or replace it with --force")
     if not path.parent.is_dir():
-        raise TickwardError(f"--out: there is no directory {path.parent}: make it, or name another place")
+        raise ConfigError(f"--out: there is no directory {path.parent}: make it, or name another place")
     return Target(path, replace)
 
 
@@ -74,5 +76,5 @@ def require_names(columns: tuple[str, ...]) -> None:
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise ConfigError(
-            f"two columns are called {twice[0]!r}: give one another name with AS (`day` is the first)"
+            f"two columns are called {twice[0]!r}: give one of them another name with AS (`day` is the first)"
         )

@@ -209,12 +209,16 @@ def test_a_damaged_day_can_be_repaired(tickward: Terminal) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["2026-01-19"], 1, "ticks/2026-01-19: there never was a database of it"),
+        (["2026-01-19"], 1, "ticks/2026-01-19: data.root "),
         (["nosuch.db"], 2, "nosuch.db: there is no such file"),
         (["2026-02-30"], 2, "'2026-02-30' is neither a day"),
         (["."], 2, "'.' is neither a day"),
-        (["nosuch/2026-01-19"], 2, "--stream: there is no stream 'nosuch'; there are ticks"),
-        (["2026-01-19", "--stream", "nosuch"], 2, "--stream: there is no stream 'nosuch'; there are ticks"),
+        (["nosuch/2026-01-19"], 2, "--stream: there is no stream 'nosuch'; the streams are: ticks"),
+        (
+            ["2026-01-19", "--stream", "nosuch"],
+            2,
+            "--stream: there is no stream 'nosuch'; the streams are: ticks",
+        ),
     ],
 )
 def test_days_that_are_not_there(tickward: Terminal, arguments: list[str], code: int, said: str) -> None:

@@ -25,8 +25,8 @@ FOR_EVER = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELE
 ALL = ("--from", "2026-01-14", "--to", "2026-01-19")
 TODAY = date(2026, 1, 20)
 MISSING = [
-    "tickward: missing: ticks/2026-01-14: there never was a database of it",
-    "tickward: missing: ticks/2026-01-17: there never was a database of it",
+    "tickward: missing: ticks/2026-01-14: no database of it is known",
+    "tickward: missing: ticks/2026-01-17: no database of it is known",
 ]
 NOTE = (
     "tickward: note: 2 days, ticks/2026-01-18 to ticks/2026-01-19: not sealed: ticks may still be written to"
@@ -104,7 +104,7 @@ def test_a_file_is_whole_or_not_there(terminal: Terminal, form: str) -> None:
     text = Path("rows").read_bytes().decode()
     assert text.splitlines() == printed.out.splitlines()
     again = terminal(*options, COUNT)
-    assert again.code == 1
+    assert again.code == 2
     assert "--force" in again.err
     assert terminal(*options, "--force", "SELECT 1 AS one").code == 0
     assert "one" in Path("rows").read_text()
@@ -118,17 +118,63 @@ def test_a_file_is_whole_or_not_there(terminal: Terminal, form: str) -> None:
 )
 def test_where_days_are_no_file_is_written(terminal: Terminal, out: str) -> None:
     before = terminal.tree()
-    ended = terminal("query", "--day", "2026-01-15", COUNT, "--force", "--out", out)
-    assert (ended.code, ended.out) == (1, "")
+    ended = terminal("query", "--day", "2026-01-15", COUNT, "--format", "csv", "--force", "--out", out)
+    assert (ended.code, ended.out) == (2, "")
     assert "--out: " in ended.err
     assert terminal.tree() == before
 
 
-def test_a_damaged_day_is_status_1_and_the_others_answer(terminal: Terminal) -> None:
+def test_a_file_is_written_as_its_name_ends_and_never_cut(terminal: Terminal) -> None:
+    for name, begins in (("x.csv", "day,symbol,n"), ("x.JSON", "[")):
+        assert terminal("query", "--day", "2026-01-15", COUNT, "--out", name).code == 0
+        assert Path(name).read_text().startswith(begins)
+    ended = terminal("query", "--day", "2026-01-15", COUNT, "--out", "rows")
+    assert (ended.code, Path("rows").exists()) == (2, False)
+    assert "Give --format csv or json" in ended.err
+
+
+def test_json_and_a_day_as_everything_prints_it(terminal: Terminal) -> None:
+    ended = terminal("query", "--day", "ticks/2026-01-15", "--json", COUNT)
+    assert ended.code == 0
+    assert ended.out.startswith("[")
+    assert terminal("query", "--day", "2026-01-15", "--json", "--format", "csv", COUNT).code == 2
+
+
+def test_a_misspelt_name_in_double_quotes_is_no_text(terminal: Terminal) -> None:
+    ended = terminal(
+        "query", "--day", "2026-01-15", """SELECT count(*) FROM ticks WHERE "symbl" = 'EURUSD'"""
+    )
+    assert ended.code == 2
+    assert "symbl" in ended.err
+
+
+def damage(terminal: Terminal) -> None:
     path = terminal.folder / "data/ticks/db/2026/01/ticks_2026-01-16.db.zst"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
+
+
+SUM = "SELECT total(bid + ask) AS t FROM ticks"
+
+
+@pytest.mark.parametrize("options", [("--out", "x.csv"), ("--merge", "SELECT sum(t) FROM days")])
+def test_what_must_be_complete_is_not_given_without_a_day(
+    terminal: Terminal, options: tuple[str, ...]
+) -> None:
+    damage(terminal)
+    ended = terminal("query", *ALL, *options, SUM)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("tickward: no answer without 1 of 4 days, but with --partial\n")
+    assert not Path("x.csv").exists()
+    ended = terminal("query", *ALL, *options, "--partial", SUM)
+    assert ended.code == 1
+    assert ended.err.endswith("tickward: the answer lacks 1 of 4 days\n")
+    assert Path("x.csv").exists() or ended.out
+
+
+def test_a_damaged_day_is_status_1_and_the_others_answer(terminal: Terminal) -> None:
+    damage(terminal)
     ended = terminal("query", *ALL, "--format", "csv", "SELECT total(bid + ask) AS t FROM ticks")
     assert ended.code == 1
     assert [line.split(",")[0] for line in ended.out.splitlines()] == [
@@ -142,7 +188,7 @@ def test_where_no_day_is_there_is_no_answer(terminal: Terminal) -> None:
     ended = terminal("query", "--from", "2025-01-01", "--to", "2025-01-31", COUNT)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines() == [
-        "tickward: missing: 31 days, ticks/2025-01-01 to ticks/2025-01-31: there never was a database of it",
+        "tickward: missing: 31 days, ticks/2025-01-01 to ticks/2025-01-31: no database of it is known",
         "tickward: none of these days is there: 31 days, ticks/2025-01-01 to ticks/2025-01-31",
     ]
 
@@ -165,7 +211,10 @@ def test_where_no_day_is_there_is_no_answer(terminal: Terminal) -> None:
         (("--day", "2026-01-15", "--last", "3", COUNT), "give one of them"),
         (("--day", "2026-01-32", COUNT), "--day: '2026-01-32' is not a day such as"),
         (("--from", "2026-01-19", "--to", "2026-01-18", COUNT), "2026-01-19 is after 2026-01-18"),
-        (("--day", "2026-01-15", "--stream", "bars", COUNT), "there is no stream 'bars'; there are ticks"),
+        (
+            ("--day", "2026-01-15", "--stream", "bars", COUNT),
+            "there is no stream 'bars'; the streams are: ticks",
+        ),
         (("--day", "2026-01-15", "@nosuch.sql"), "the SQL cannot be read from @nosuch.sql"),
         (("--day", "2026-01-15", "-", "--merge", "-"), "only one of the two"),
     ],

@@ -126,7 +126,7 @@ def test_damage_is_not_an_answer(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("day", "code", "complaint"),
     [
-        ("2026-01-17", 1, "ticks/2026-01-17: there never was a database of it"),
+        ("2026-01-17", 1, "ticks/2026-01-17: no database of it is known"),
         ("yesterday", 2, "'yesterday' is neither a day such as 2026-01-20 nor a .db or .zst file"),
         ("bars/2026-01-17", 2, "there is no stream 'bars'"),
         ("nosuch.db", 2, "nosuch.db: there is no such file"),
