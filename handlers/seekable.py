@@ -33,7 +33,7 @@ from handlers.seek_table import (
     table_of,
     up_to,
 )
-from handlers.tuning import parameters
+from handlers.tuning import cuts_blocks, parameters
 
 T = TypeVar("T")
 
@@ -66,9 +66,10 @@ def compress_file(
         if page_bytes and even % page_bytes:
             page_bytes = 0
         content, output = hashlib.sha256(), _Output(writer)
-        blocks = _hashed_blocks(reader, even, content)
+        parts = _hashed_parts(reader, even, content)
         inner: list[tuple[int, bytes]] = []
-        for frame in _compressed(blocks, parameters(level, even), page_bytes, threads):
+        cut = page_bytes if cuts_blocks(level) else 0
+        for frame in _compressed(parts, parameters(level, even), cut, threads):
             if page_bytes and len(inner) * page_bytes < MAX_INNER_BYTES:
                 inner += inner_pages(frame.content, output.content_bytes, page_bytes)
             output.frame(frame.packed, len(frame.content))
@@ -177,10 +178,10 @@ def in_order(jobs: Iterator[Callable[[], T]], threads: int) -> Iterator[T]:
             pool.shutdown(cancel_futures=True)
 
 
-def _hashed_blocks(reader: FileIO, size: int, digest: hashlib._Hash) -> Iterator[bytes]:
-    while block := up_to(reader, size):
-        digest.update(block)
-        yield block
+def _hashed_parts(reader: FileIO, size: int, digest: hashlib._Hash) -> Iterator[bytes]:
+    while part := up_to(reader, size):
+        digest.update(part)
+        yield part
 
 
 class _Frame(NamedTuple):
@@ -189,17 +190,17 @@ class _Frame(NamedTuple):
 
 
 def _compressed(
-    blocks: Iterator[bytes], chosen: ZstdCompressionParameters, page_bytes: int, threads: int
+    parts: Iterator[bytes], chosen: ZstdCompressionParameters, page_bytes: int, threads: int
 ) -> Iterator[_Frame]:
-    """A frame of each block, in order."""
+    """A frame of each part, in order; ``page_bytes`` as `compress_frame`."""
     compressors = threading.local()  # one each: a ZstdCompressor is not safe to share
 
-    def work(block: bytes) -> _Frame:
+    def work(part: bytes) -> _Frame:
         if not hasattr(compressors, "own"):
             compressors.own = zstandard.ZstdCompressor(compression_params=chosen)
-        return _Frame(block, compress_frame(compressors.own, block, page_bytes))
+        return _Frame(part, compress_frame(compressors.own, part, page_bytes))
 
-    return in_order((partial(work, block) for block in blocks), threads)
+    return in_order((partial(work, part) for part in parts), threads)
 
 
 def compress_frame(compressor: zstandard.ZstdCompressor, content: bytes, page_bytes: int) -> bytes:
@@ -207,13 +208,13 @@ def compress_frame(compressor: zstandard.ZstdCompressor, content: bytes, page_by
     if not page_bytes:
         return compressor.compress(content)
     view, frame = memoryview(content), compressor.compressobj(size=len(content))
-    parts: list[bytes] = []
+    packed: list[bytes] = []
     for begin, end in runs(content, page_bytes):
         if begin:
-            parts.append(frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
-        parts.append(frame.compress(view[begin:end]))
-    parts.append(frame.flush())
-    return b"".join(parts)
+            packed.append(frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+        packed.append(frame.compress(view[begin:end]))
+    packed.append(frame.flush())
+    return b"".join(packed)
 
 
 class _HashingReader:
