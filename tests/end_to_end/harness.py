@@ -50,6 +50,7 @@ def act(line):
                 [(f"S{n % 7}", n, 1.0 + n / 7, 1.1 + n / 7) for n in range(first, first + count)])
     elif word == "read":
         db = apsw.Connection("file:" + rest + "?mode=ro", flags=READ)
+        db.set_busy_timeout(5000)  # sealing needs the file to itself for a moment
         db.execute("SELECT count(*) FROM ticks").get
     elif word == "close":
         db.close()
