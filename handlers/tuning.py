@@ -58,8 +58,8 @@ LEVELS = {
     16: Tuned(STRATEGY_BTOPT, 1, 3, 64, 20, 22),
     17: Tuned(STRATEGY_BTOPT, 2, 3, 64, 20, 22),
     18: Tuned(STRATEGY_BTOPT, 3, 3, 64, 20, 22),
-    19: Tuned(STRATEGY_BTOPT, 4, 3, 64, 20, 23),
-    20: Tuned(STRATEGY_BTULTRA, 4, 3, 64, 20, 23),
+    19: Tuned(STRATEGY_BTOPT, 4, 3, 64, 20, 22),
+    20: Tuned(STRATEGY_BTULTRA, 4, 3, 64, 20, 22),
     21: Tuned(STRATEGY_BTULTRA, 5, 3, 64, 20, 23),
     22: Tuned(STRATEGY_BTULTRA2, 7, 3, 256, 20, 23),
 }
