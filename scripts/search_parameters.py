@@ -1,16 +1,16 @@
 """Searches zstd's advanced parameters for the best on days of ticks: `python -m scripts.search_parameters`.
 
-    .venv/bin/python -m scripts.search_parameters --sample ticks.csv.zst    (some 20 minutes)
-    .venv/bin/python -m scripts.search_parameters --quick                   (one minute)
+    .venv/bin/python -m scripts.search_parameters --sample ticks.csv.zst    (some 15 minutes)
+    .venv/bin/python -m scripts.search_parameters --quick                   (a minute or two)
 
 Two days are made up, the same ones each time; each `--sample` adds a day of your own. From its middle
 `--part` MiB are taken, and their frames cut into blocks exactly as `handlers.seekable` does it.
 
-1. Each set of parameters is tried on one frame of each day, beginning with zstd's own. All those on the
-   Pareto front (none is smaller and as fast) are changed by one step in one parameter, and again, until
-   the front no longer moves or `--candidates` were tried.
+1. Each set of parameters is tried on one frame of each day, beginning with those of `handlers.tuning` and
+   with zstd's own. All those on the Pareto front (none is smaller and as fast) are changed by one step in
+   one parameter, and again, until the front no longer moves or `--candidates` were tried.
 2. What is on the front is measured on the whole parts, and for each level the smallest is chosen that is
-   fast enough for it.
+   fast enough for it. Beside it, what is in `handlers.tuning` now.
 3. The choices for levels 9, 19 and 22 are measured at other sizes of frames, with long-distance matching
    and without cut blocks.
 
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -36,6 +37,7 @@ from zstandard import ZstdCompressionParameters
 
 from handlers.pages import page_bytes_of
 from handlers.seekable import compress_frame, even_frames
+from handlers.tuning import LEVELS, cuts_blocks, parameters
 from scripts.benchmarks.days import KINDS, generated, recorded
 
 MIB = 1 << 20
@@ -165,12 +167,16 @@ class Bench:
 
 
 def search(glances: Bench, parts: Bench, most: int, shown: Sequence[int]) -> None:
-    own = [own_level(level) for level in range(1, 23)]
-    found = climb(glances.measure, own, most)
+    frame_bytes = FRAME_MIB * MIB
+    own = [like(ZstdCompressionParameters.from_level(level, source_size=frame_bytes)) for level in LEVELS]
+    used = [like(parameters(level, frame_bytes), cut=cuts_blocks(level)) for level in LEVELS]
+    first = [*used, *own, *(one._replace(cut=False) for one in own)]
+    found = climb(glances.measure, list(dict.fromkeys(first)), most)
     best = front(found)
     print(f"{len(found)} sets tried on one frame of each day; {len(best)} are on the front.", flush=True)
     theirs = parts.measure([one._replace(cut=False) for one in own])
     table("zstd's own levels, in frames", enumerate(theirs, 1), parts.names)
+    table("The levels as they are now", enumerate(parts.measure(used), 1), parts.names)
     whole = front(parts.measure([one.candidate for one in best]))
     table("The front, on the whole parts", (("", one) for one in whole), parts.names)
     chosen = choices(whole, theirs, parts.speed_of_19)
@@ -184,12 +190,10 @@ def search(glances: Bench, parts: Bench, most: int, shown: Sequence[int]) -> Non
     table("Other frames and switches", zip(labels, results, strict=True), parts.names)
 
 
-def own_level(level: int) -> Candidate:
-    """zstd's own parameters, for frames of the usual size."""
-    own = ZstdCompressionParameters.from_level(level, source_size=FRAME_MIB * MIB)
+def like(told: ZstdCompressionParameters, *, cut: bool = True) -> Candidate:
     return Candidate(
-        own.strategy, own.search_log, own.min_match, own.target_length,
-        own.hash_log, own.chain_log, own.window_log,
+        told.strategy, told.search_log, told.min_match, told.target_length,
+        told.hash_log, told.chain_log, told.window_log, cut=cut,
     )  # fmt: skip
 
 
@@ -197,11 +201,11 @@ def climb(
     measure: Callable[[Sequence[Candidate]], list[Measured]], first: list[Candidate], most: int
 ) -> list[Measured]:
     """Everything that was tried: round by round what is one step away from the front."""
-    new = list(dict.fromkeys([*first, *(one._replace(cut=False) for one in first)]))
-    found: list[Measured] = []
+    new, found = first, list[Measured]()
     seen, changed = set(new), set[Candidate]()
     while new and len(found) < most:
         found += measure(new[: most - len(found)])
+        print(f"{len(found)} sets tried", file=sys.stderr, flush=True)
         at_front = [one.candidate for one in front(found) if one.candidate not in changed]
         changed.update(at_front)
         steps = dict.fromkeys(step for one in at_front for step in neighbours(one))
@@ -242,13 +246,13 @@ def front(found: Iterable[Measured]) -> list[Measured]:
     return kept
 
 
-def choices(found: list[Measured], theirs: list[Measured], slowest: float) -> dict[int, Measured]:
+def choices(found: list[Measured], theirs: list[Measured], speed_of_19: float) -> dict[int, Measured]:
     """For each level the smallest that is fast enough; never faster than the level below it."""
     chosen: dict[int, Measured] = {}
     least = math.inf
     for level in range(1, 23):
         own = theirs[level - 1].mb_per_second
-        least = min(least, AS_FAST_AS_19[level] * slowest if level in AS_FAST_AS_19 else own / NOISE)
+        least = min(least, AS_FAST_AS_19[level] * speed_of_19 if level in AS_FAST_AS_19 else own / NOISE)
         if fast := [one for one in found if one.mb_per_second >= least]:
             chosen[level] = min(fast, key=lambda one: one.size)
     return chosen
