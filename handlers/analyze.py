@@ -15,11 +15,9 @@ import apsw
 from msgspec import Struct
 
 from handlers.btrees import trees
+from handlers.pages import HEADER_BYTES, Header
 from handlers.seek_table import read_table
 from handlers.ticks import Content, content
-
-_HEADER_BYTES = 100
-_WAL = 2
 
 
 class Compression(Struct, frozen=True):
@@ -95,10 +93,9 @@ def analyze(
         apsw.Error: SQLite cannot read it; NotADBError if it is empty, CorruptError where it is damaged.
         SeekableError: a .zst is damaged. Call `handlers.vfs.settle` before the result counts.
     """
-    header = connection.read("main", 0, 0, _HEADER_BYTES)[1]
-    is_wal = header[19] == _WAL
-    version = sqlite_version or int.from_bytes(header[96:100], "big")
-    with _one_state(connection, is_wal):
+    header = Header.of(connection.read("main", 0, 0, HEADER_BYTES)[1])
+    version = sqlite_version or header.sqlite_version
+    with _one_state(connection, header.is_wal):
         page_bytes, pages, free = (
             int(connection.pragma(name)) for name in ("page_size", "page_count", "freelist_count")
         )
@@ -120,7 +117,7 @@ def analyze(
         page_bytes=page_bytes,
         pages=pages,
         free_pages=free,
-        journal_mode="wal" if is_wal else "rollback",
+        journal_mode="wal" if header.is_wal else "rollback",
         sqlite_version=version_text(version) if version else None,
         wal_reset_bug=has_wal_reset_bug(version) if version else None,
         compression=compression,

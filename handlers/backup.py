@@ -30,6 +30,7 @@ from handlers.files import (
     temporary,
 )
 from handlers.holders import held_for_writing, holders_of
+from handlers.pages import Header
 from handlers.replace import is_regular_or_absent, require_as_seen, set_aside
 from handlers.seal import (
     busy,
@@ -141,7 +142,7 @@ def _require_regular(target: Path) -> None:
         )
 
 
-def _require_no_stall(source: Path, header: database.Header) -> None:
+def _require_no_stall(source: Path, header: Header) -> None:
     """Outside WAL mode nobody can commit while somebody reads: here, for as long as the copy takes."""
     if not header.is_wal and held_for_writing(source):
         raise StepError(

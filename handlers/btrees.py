@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import apsw
 
-_HEADER_BYTES = 100
-_INNER, _LEAVES = (0x02, 0x05), (0x0A, 0x0D)
+from handlers.pages import HEADER_BYTES, INNER, LEAVES
+
 _LOCK_BYTE = 1 << 30
 """SQLite locks bytes from here on, and leaves the page that they are in empty."""
 
@@ -64,7 +64,7 @@ def _counted(connection: apsw.Connection, roots: Mapping[str, object]) -> dict[s
         if not 0 < number <= total:
             raise apsw.CorruptError(f"there is no page {number}")
         _, content = connection.read("main", 0, (number - 1) * page_bytes, page_bytes)
-        return content[_HEADER_BYTES:] if number == 1 else content
+        return content[HEADER_BYTES:] if number == 1 else content
 
     pages = {name: _pages_below(_whole(root), page, total) for name, root in roots.items()}
     unexplained = total - free - sum(pages.values()) - (total > _LOCK_BYTE // page_bytes)
@@ -99,9 +99,9 @@ def _pages_below(root: int, page: Callable[[int], bytes], total: int) -> int:
 
 
 def _is_inner(content: bytes, number: int) -> bool:
-    if content[0] not in (*_INNER, *_LEAVES):
+    if content[0] not in (*INNER, *LEAVES):
         raise apsw.CorruptError(f"a page of a b-tree is damaged at or below page {number}")
-    return content[0] in _INNER
+    return content[0] in INNER
 
 
 def _children(content: bytes, number: int) -> list[int]:
@@ -109,7 +109,7 @@ def _children(content: bytes, number: int) -> list[int]:
     if not _is_inner(content, number):
         raise apsw.CorruptError(f"the b-tree at page {number} is of uneven depth")
     # Offsets within a page are counted from its beginning, page 1's header included.
-    missing = _HEADER_BYTES if number == 1 else 0
+    missing = HEADER_BYTES if number == 1 else 0
     cells = int.from_bytes(content[3:5], "big")
     pointers = _numbers(content[12 : 12 + 2 * cells], 2)
     return [

@@ -20,18 +20,7 @@ import apsw
 
 from handlers.contract import Sealed, Signature, StepError, Trouble
 from handlers.files import SYNC_BYTES, give_owner, open_source, signature_of
-
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100
-
-
-class Header(NamedTuple):
-    """What the first 100 bytes of a database file say."""
-
-    is_wal: bool
-    page_bytes: int
-    sqlite_version: int
-    """The SQLite that wrote last (offset 96), as ``SQLITE_VERSION_NUMBER``."""
+from handlers.pages import HEADER_BYTES, Header, begins_a_database
 
 
 class Ticks(NamedTuple):
@@ -66,13 +55,12 @@ def read_header(path: Path) -> Header:
     if not stat.S_ISREG(path.lstat().st_mode):
         raise _not_a_database(path, "it is not a regular file")
     with open_source(path) as file:
-        raw = file.read(_HEADER_BYTES)
+        raw = file.read(HEADER_BYTES)
     if not raw:
         raise _not_a_database(path, "it is empty")
-    if len(raw) < _HEADER_BYTES or not raw.startswith(_MAGIC):
+    if len(raw) < HEADER_BYTES or not begins_a_database(raw):
         raise _not_a_database(path, "it does not begin as one")
-    page = int.from_bytes(raw[16:18], "big")
-    return Header(raw[19] == 2, 65536 if page == 1 else page, int.from_bytes(raw[96:100], "big"))
+    return Header.of(raw)
 
 
 def create(path: Path, schema: str) -> None:

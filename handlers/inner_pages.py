@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import zstandard
 
+from handlers.pages import INNER
 from handlers.seek_table import Ranges, SeekTable
 
 MAX_BYTES = 16 << 20
@@ -24,7 +25,6 @@ _MAGIC = 0x184D2A5C  # a skippable frame; no number that anybody has a use for i
 _SIGNATURE = b"inner pages 1\0\0\0"
 _HEAD = struct.Struct("<II16s")  # magic, size of what follows, signature
 _COUNTS = struct.Struct("<II")  # page size, number of pages; then their numbers; then the pages
-_TABLE_INNER, _INDEX_INNER = 0x05, 0x02
 
 
 def inner_pages(content: bytes, start: int, page_bytes: int) -> list[tuple[int, bytes]]:
@@ -33,7 +33,7 @@ def inner_pages(content: bytes, start: int, page_bytes: int) -> list[tuple[int, 
     ``content`` is whole pages of the file from byte ``start`` on.
     """
     kinds = content[::page_bytes]
-    found = [at for at, kind in enumerate(kinds) if kind in (_INDEX_INNER, _TABLE_INNER)]
+    found = [at for at, kind in enumerate(kinds) if kind in INNER]
     if start == 0 and content:
         found.insert(0, 0)
     first = start // page_bytes

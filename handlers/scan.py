@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 import apsw
 
+from handlers.rows import quoted
+
 _JUMPS = re.compile(r"SCAN .* USING (?:COVERING )?INDEX (\S+)")
 _SEEKS = re.compile(r"SEARCH .* USING ")
 _VIEW = re.compile(r"\s*CREATE\s+VIEW\s+(IF\s+NOT\s+EXISTS\s+)?", re.IGNORECASE)
@@ -87,11 +89,11 @@ def _leads_far(connection: apsw.Connection, index: str) -> bool:
     table = connection.execute("SELECT tbl_name FROM sqlite_schema WHERE name = ?", (index,)).get
     if not isinstance(table, str):
         return False
-    keys = [row[2] for row in connection.execute(f"PRAGMA index_info({_quoted(index)})")]
+    keys = [row[2] for row in connection.execute(f"PRAGMA index_info({quoted(index)})")]
     if None in keys:
         return False  # an expression
-    order = ", ".join(map(_quoted, keys))
-    rows = f"SELECT rowid AS place FROM {_quoted(table)} INDEXED BY {_quoted(index)} ORDER BY {order} LIMIT {_SAMPLE}"  # noqa: E501, S608
+    order = ", ".join(map(quoted, keys))
+    rows = f"SELECT rowid AS place FROM {quoted(table)} INDEXED BY {quoted(index)} ORDER BY {order} LIMIT {_SAMPLE}"  # noqa: E501, S608
     try:
         span = connection.execute(f"SELECT max(place) - min(place) FROM ({rows})").get  # noqa: S608
     except apsw.SQLError:
@@ -105,12 +107,8 @@ def _disguises(connection: apsw.Connection) -> Iterable[tuple[str, str]]:
     for kind, name, sql in connection.execute(schema).fetchall():
         assert isinstance(name, str)
         assert isinstance(sql, str)
-        quoted = _quoted(name)
+        view = quoted(name)
         if kind == "table":
-            yield quoted, f"CREATE TEMP VIEW {quoted} AS SELECT * FROM main.{quoted} NOT INDEXED"  # noqa: S608
+            yield view, f"CREATE TEMP VIEW {view} AS SELECT * FROM main.{view} NOT INDEXED"  # noqa: S608
         elif _VIEW.match(sql):
-            yield quoted, _VIEW.sub("CREATE TEMP VIEW ", sql, count=1)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+            yield view, _VIEW.sub("CREATE TEMP VIEW ", sql, count=1)

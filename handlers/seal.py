@@ -15,6 +15,7 @@ from handlers.contract import Job, Sealed, Signature, StepError, Trouble
 from handlers.database import Ticks, has_content, sidecar
 from handlers.files import fsync_directory, fsync_file, sha256_of, signature_of
 from handlers.holders import held_for_writing, holders_of
+from handlers.pages import Header
 
 
 def seal(job: Job) -> Sealed:
@@ -128,7 +129,7 @@ def earlier_ticks(job: Job) -> Ticks | None:
     return Ticks.of(previous)
 
 
-def require_own_wal(path: Path, header: database.Header) -> None:
+def require_own_wal(path: Path, header: Header) -> None:
     """A WAL beside a database that is not in WAL mode belongs to another file of this name.
 
     SQLite would replay it all the same: that has replaced whole days, and integrity_check said ok.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import apsw
 
+from handlers.rows import quoted
+
 _LAST_MS = 253_402_300_799_999
 """The end of the year 9999: what is later is in another unit."""
 
@@ -40,7 +42,7 @@ class Source(NamedTuple):
 def source_of(connection: apsw.Connection, table: str) -> Source | None:
     """The table, or view, of that name; None if there is none. Raises apsw.Error."""
     columns = frozenset(
-        str(row[1]).lower() for row in connection.execute(f"PRAGMA table_xinfo({_quoted(table)})")
+        str(row[1]).lower() for row in connection.execute(f"PRAGMA table_xinfo({quoted(table)})")
     )
     if not columns:
         return None
@@ -61,7 +63,7 @@ def source_of(connection: apsw.Connection, table: str) -> Source | None:
         )
     )
     # NOT INDEXED: the rows of a .zst are read in the order of the file, and sorted; see handlers.scan.
-    sql = f"(SELECT {told} FROM {_quoted(table)} NOT INDEXED)"  # noqa: S608
+    sql = f"(SELECT {told} FROM {quoted(table)} NOT INDEXED)"  # noqa: S608
     return Source(sql, columns, str(connection.pragma("encoding")))
 
 
@@ -74,7 +76,3 @@ def _stamp() -> str:
         "CASE WHEN typeof(timestamp) IN ('integer', 'real') AND timestamp BETWEEN 0 AND "
         f"{_LAST_MS} THEN CAST(timestamp AS INTEGER) END"
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.watcher import builders
 from tests.watcher.builders import DAY, utc
-from watcher.days import Days
+from watcher.days import Days, Found
 from watcher.events import Event
 from watcher.journal import Journal
 from watcher.paths import journal_file
@@ -48,6 +48,14 @@ def record(settings: Settings, *events: Event) -> None:
         journal.record([(KEY, event) for event in events], utc("2026-02-01 00:00"))
 
 
+def looked_up(settings: Settings, events: list[Event]) -> Found:
+    """What is found of the day after these events, or before there is a journal."""
+    if events:
+        record(settings, *events)
+    with Days.of(settings) as days:
+        return days.find("ticks", DAY)
+
+
 SEALED = [builders.sealed(), builders.backed_up()]
 COMPRESSED = [*SEALED, builders.compressed()]
 ARCHIVED = [*COMPRESSED, builders.archived()]
@@ -81,10 +89,7 @@ def test_the_file_that_is_the_day(
     tier: str,
 ) -> None:
     there(*places)
-    if events:
-        record(settings, *events)
-    with Days.of(settings) as days:
-        found = days.find("ticks", DAY)
+    found = looked_up(settings, events)
     there("expected/" + expected.partition("/")[2])
     name = next(path.name for path in (tmp_path / "expected").rglob("*ticks*"))
     assert found.path == tmp_path / expected.partition("/")[0] / f"{DAY:%Y}/{DAY:%m}" / name
@@ -97,9 +102,7 @@ def test_late_ticks_beside_a_compressed_day_are_not_the_day(
     settings: Settings, there: Callable[..., None]
 ) -> None:
     there("root/.db", "root/.db.zst")
-    record(settings, *COMPRESSED)
-    with Days.of(settings) as days:
-        found = days.find("ticks", DAY)
+    found = looked_up(settings, COMPRESSED)
     assert str(found.path).endswith(".zst")
     assert "tickward merge" in found.note
 
@@ -126,10 +129,7 @@ def test_a_late_database_is_never_taken_for_the_day(
     note: str,
 ) -> None:
     there(*places)
-    if events:
-        record(settings, *events)
-    with Days.of(settings) as days:
-        found = days.find("ticks", DAY)
+    found = looked_up(settings, events)
     assert note in (found.note or found.why_missing)
     assert (found.path is None) == (not expected)
     assert expected in str(found.path)
@@ -155,10 +155,7 @@ def test_notes(settings: Settings, there: Callable[..., None]) -> None:
     ],
 )
 def test_why_nothing_is_there(settings: Settings, events: list[Event], why: str) -> None:
-    if events:
-        record(settings, *events)
-    with Days.of(settings) as days:
-        found = days.find("ticks", DAY)
+    found = looked_up(settings, events)
     assert (found.path, found.tier) == (None, "")
     assert why in found.why_missing
 

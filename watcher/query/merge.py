@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from handlers.rows import quoted
 from watcher.errors import ConfigError, TickwardError
 from watcher.query.answer import closed, opened_guarded
 from watcher.query.guard import Statement, StatementError, prepared, sentence
@@ -36,7 +37,7 @@ class Merge:
         self._writer.pragma("journal_mode", "off")
         self._writer.pragma("synchronous", "off")
         try:
-            self._writer.execute(f"CREATE TABLE {TABLE} ({', '.join(map(_quoted, columns))})")
+            self._writer.execute(f"CREATE TABLE {TABLE} ({', '.join(map(quoted, columns))})")
         except apsw.SQLError as error:  # two columns of one name
             raise ConfigError(f"--merge: {error}: give it another name with AS (`day` is taken)") from None
         self.statement = self._checked(sql)
@@ -75,7 +76,3 @@ class Merge:
             raise ConfigError(f"--merge: {error}; the table {TABLE} has the columns {columns}") from None
         finally:
             closed(connection)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
