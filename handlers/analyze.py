@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from handlers.btrees import trees
 from handlers.pages import HEADER_BYTES, Header
-from handlers.seek_table import read_table
+from handlers.seek_table import FileRanges, ends_in_table, table_in
 from handlers.ticks import Content, content
 
 
@@ -37,7 +37,9 @@ class Share(Struct, frozen=True):
     """What one table or index takes of the database."""
 
     name: str
+    """Its name; one that SQLite made begins with ``sqlite_``."""
     kind: Literal["table", "index"]
+    """Which of both it is."""
     table: str
     """The table itself, or the one that the index is of."""
     bytes: int
@@ -52,7 +54,9 @@ class Analysis(Struct, frozen=True):
     size_bytes: int
     """Of the database, uncompressed."""
     page_bytes: int
+    """The size of its pages."""
     pages: int
+    """All of them."""
     free_pages: int
     """Pages that hold nothing: `seal.compact` would give them back."""
     journal_mode: Literal["wal", "rollback"]
@@ -68,6 +72,7 @@ class Analysis(Struct, frozen=True):
     table: str
     """Where the ticks were looked for."""
     content: Content
+    """What is in it."""
     untold: tuple[str, ...]
     """What could not be told, and why: ``gaps: ticks has no column timestamp``."""
 
@@ -129,10 +134,13 @@ def analyze(
 
 
 def compression_of(path: Path) -> Compression | None:
-    """How a .zst is compressed; None for any other file. SeekableError if it has no seek table."""
+    """How a .zst is compressed; None for any other file, and for one of others without a seek table."""
     if path.suffix != ".zst":
         return None
-    table = read_table(path)
+    with FileRanges(path) as source:
+        if not ends_in_table(source):
+            return None
+        table = table_in(source)
     sizes = [frame.content_bytes for frame in table if frame.content_bytes]
     size = path.stat().st_size
     return Compression(size, table.content_bytes / size, len(sizes), max(sizes, default=0))

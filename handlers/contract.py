@@ -27,6 +27,7 @@ class Step(StrEnum):
     MERGE = "merge"
     VERIFY = "verify"
     DRILL = "drill"
+    ADOPT = "adopt"
 
 
 SCHEDULE = "schedule"
@@ -34,18 +35,23 @@ SCHEDULE = "schedule"
 
 
 class Signature(Struct, frozen=True):
-    """What `stat` says of a file's content: a different signature means somebody wrote."""
+    """What the file system says of a file: another signature means that somebody wrote."""
 
     size_bytes: int
+    """Its size."""
     mtime_ns: int
+    """When it was last modified, Unix nanoseconds."""
     inode: int
+    """Which file it is."""
 
 
 class Holder(Struct, frozen=True, order=True):
-    """A process that has a database open, and what it is called."""
+    """A process that has a database open."""
 
     pid: int
+    """Its number."""
     name: str
+    """What it is called."""
 
     def __str__(self) -> str:
         return f"{self.name} (pid {self.pid})"
@@ -91,212 +97,326 @@ class Options(Struct, frozen=True):
 
 
 class Created(Struct, frozen=True):
-    """A day's database exists, empty but for its schema."""
+    """A day's database has been made, empty but for its schema; usually a day ahead.
 
-    path: str
-    signature: Signature
-
-
-class Sealed(Struct, frozen=True):
-    """The writer has gone; this is the content that every later copy is compared with."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-    ticks: int
-    symbols: int
-    first_tick_ms: int | None
-    last_tick_ms: int | None
-    sqlite_version: int
-    """The SQLite that wrote last (header offset 96), as ``SQLITE_VERSION_NUMBER``."""
-    signature: Signature
-    counted: bool = True
-    """False: the database has no table of the name in the settings; its ticks were not counted."""
-    table: str = ""
-    """The table whose rows were counted; empty in records of earlier versions."""
-    uncompacted_bytes: int = 0
-    """Its size before it was compacted; 0: it was not."""
-    content_sha256: str = ""
-    """Of everything that a query can see, the same before and after compacting; empty: not compacted."""
-    not_compacted: str = ""
-    """Why it was not compacted, although the settings say so; empty otherwise."""
-
-
-class BackedUp(Struct, frozen=True):
-    """A second copy has been written and read back.
-
-    ``live`` marks a consistent copy that was taken while somebody still held the database open: it
-    is better than nothing and is replaced by the byte-exact one after sealing.
+    Not published for one that its writer made.
     """
 
     path: str
+    """The database."""
+    signature: Signature
+    """Of the file as it was made."""
+
+
+class Sealed(Struct, frozen=True):
+    """The day is over, its writer has gone, its content has been checked.
+
+    From now on it is one file that does not change, and every later copy is compared with this digest.
+    The time to start what needs the whole day.
+    """
+
+    path: str
+    """The database."""
     sha256: str
+    """Of the file, in hexadecimal."""
     size_bytes: int
+    """Of the file."""
     ticks: int
+    """Rows in the stream's table."""
+    symbols: int
+    """Different symbols among them."""
+    first_tick_ms: int | None
+    """The earliest time stamp, Unix milliseconds; null without ticks."""
+    last_tick_ms: int | None
+    """The latest time stamp."""
+    sqlite_version: int
+    """Of the SQLite that wrote last (header offset 96), as in ``3054000``."""
+    signature: Signature
+    """Of the file as it was sealed."""
+    counted: bool = True
+    """False: there is no table of the name in the settings (``data.streams.*.table``): not counted."""
+    table: str = ""
+    """The table whose rows were counted; empty in records of earlier versions."""
+    uncompacted_bytes: int = 0
+    """Its size before it was compacted (``seal.compact``); 0: it was not."""
+    content_sha256: str = ""
+    """Of all that a query can see, proven to be the same before and after; empty: it was not compacted."""
+    not_compacted: str = ""
+    """Why it was not, although the settings say so: it would hardly be smaller, for one; empty otherwise."""
+
+
+class BackedUp(Struct, frozen=True):
+    """A second copy has been written and read back."""
+
+    path: str
+    """The copy."""
+    sha256: str
+    """Of the copy, in hexadecimal; that of ``sealed``, unless it is a live one."""
+    size_bytes: int
+    """Of the copy."""
+    ticks: int
+    """Rows in it."""
     live: bool = False
+    """True: a consistent copy, taken while somebody held the database; replaced after sealing."""
     wal: Signature | None = None
-    """Live only: the write-ahead log just before the copy. Another one since: the copy is stale."""
+    """Live only: of the write-ahead log just before the copy; another one since: the copy is stale."""
     set_aside: str = ""
     """The new path of what bore the backup's name and was not a backup of ours; empty: nothing did."""
 
 
 class Compressed(Struct, frozen=True):
-    """Both copies are verified zstd files; the uncompressed ones are gone."""
+    """Both copies are Zstandard files, read back and compared; the uncompressed ones are gone."""
 
     path: str
+    """The compressed database."""
     sha256: str
-    """Of the uncompressed content: always the one recorded at sealing."""
+    """Of the uncompressed content: that of ``sealed``."""
     compressed_sha256: str
+    """Of the compressed file."""
     size_bytes: int
+    """Of the uncompressed content."""
     compressed_bytes: int
+    """Of the compressed file."""
     level: int
+    """Of the compression, 1 to 22; 0: it was compressed by others."""
     frame_bytes: int
+    """Uncompressed bytes in each frame that can be read on its own; 0: only as a whole, in an adopted day."""
     backup_path: str
+    """The second copy, compressed as well."""
 
 
 class Archived(Struct, frozen=True):
-    """The verified .zst has moved to the archive; in the root there is nothing left of the day."""
+    """The verified compressed file has moved to the archive.
+
+    In the root there is nothing left of the day; the second copy is where it was.
+    """
 
     path: str
+    """The compressed database in the archive."""
     sha256: str
-    """Of the uncompressed content: always the one recorded at sealing."""
+    """Of the uncompressed content: that of ``sealed``."""
     compressed_sha256: str
+    """Of the compressed file."""
     compressed_bytes: int
+    """Of the compressed file."""
     moved_by: str
-    """``rename`` within one filesystem, ``reflink`` or ``copy`` to another."""
+    """``rename`` within one filesystem, ``reflink`` or ``copy`` to another; ``adopted``: it was there."""
 
 
 class Expired(Struct, frozen=True):
-    """The deletion certificate: what the day was, that no copy of it is left, why and by whom."""
+    """The deletion certificate.
+
+    The day has reached the age at which the policy wants it gone, nobody has put it on hold, and no copy of
+    it is left. What it was is kept for good, also when this event is pruned.
+    """
 
     sha256: str
+    """Of the uncompressed content: that of ``sealed``."""
     compressed_sha256: str
-    """Empty: it was never compressed."""
+    """Of the compressed file; empty: it was never compressed."""
     size_bytes: int
+    """Of the uncompressed content."""
     compressed_bytes: int
+    """Of the compressed file; 0: it was never compressed."""
     ticks: int
+    """Rows in the stream's table."""
     symbols: int
+    """Different symbols among them."""
     first_tick_ms: int | None
+    """The earliest time stamp, Unix milliseconds; null without ticks."""
     last_tick_ms: int | None
+    """The latest time stamp."""
     paths: tuple[str, ...]
-    """Every place where a copy could be: at the end of the step there was none."""
+    """Every place where a copy could be: there was none at the end."""
     freed_bytes: int
-    """Bytes of the files that this step removed; fewer than there were if an earlier try was interrupted."""
+    """Of the files that were removed; fewer than there were if an earlier try was interrupted."""
     left: tuple[str, ...]
-    """Files beside those that are no copies of ours and bear the day's name: set aside, quarantined."""
+    """Files with the day's name that are no copies of it and were left: set aside, quarantined."""
     policy: str
     """The rule in words: age and schedule."""
     due: datetime
-    """When the policy wanted it gone."""
+    """When the policy wanted it gone: RFC 3339, UTC."""
     reason: str
+    """Why it was removed."""
     by: str
-    """`SCHEDULE`, or the person who ordered it."""
+    """Who ordered it: ``schedule``, or a person."""
 
 
 class Restored(Struct, frozen=True):
-    """The uncompressed database is there again, proven by its SHA-256."""
+    """The uncompressed database is there again, and is what was sealed, byte for byte.
+
+    In the root it stays until ``keep_until`` and is then compressed away again; to a file of the caller's
+    choice it is the caller's.
+    """
 
     path: str
+    """The uncompressed database."""
     source: str
     """The copy that it was made from."""
     sha256: str
+    """Of it: that of ``sealed``."""
     size_bytes: int
+    """Of it."""
     ticks: int
+    """Rows in it."""
     signature: Signature
+    """Of the file as it was made."""
     in_tree: bool
-    """False: to a file of the caller's choice, which is the caller's."""
+    """True: in the root, in its own place; false: to a file of the caller's choice."""
     keep_until: datetime | None
-    """In the tree only: not compressed away before."""
+    """In the root only: it is not compressed away before."""
     set_aside: str
     """The new path of what bore the name before; empty: nothing did."""
     rejected: tuple[str, ...]
     """Copies that were tried first and are bad, each with what is wrong with it."""
     by: str
+    """Who ordered it."""
 
 
 class Merged(Struct, frozen=True):
-    """A late file's ticks and those of the compressed day are one database now, to be sealed anew."""
+    """A late file's ticks and those of the compressed day are one database now, in the root.
+
+    It is sealed, backed up and compressed anew: another ``sealed`` follows.
+    """
 
     path: str
+    """The database."""
     previous_sha256: str
     """Of the sealed content that the late ticks were added to."""
     late_sha256: str
     """Of the late file, with its write-ahead log folded in."""
     ticks_before: int
+    """Rows in the day."""
     ticks_late: int
+    """Rows in the late file."""
     added: int
+    """Late ticks that the day did not have."""
     already_there: int
     """Late ticks that the day had, value for value."""
     rejected: int
     """Late ticks that the table's constraints refused beside those it has: kept in ``set_aside``."""
     ticks_after: int
+    """Rows in the day now."""
     set_aside: str
     """Where the late file is kept, because it holds what the day does not; empty: all of it is in the day."""
     by: str
+    """Who ordered it."""
 
 
 class Copy(Struct, frozen=True):
     """One copy of a day, as it was found."""
 
     path: str
+    """Where it is."""
     size_bytes: int
+    """Its size."""
     problem: str = ""
-    """Empty: it is what was recorded, byte for byte."""
+    """What is wrong with it; empty: it is what was recorded, byte for byte."""
 
 
 class Repair(Struct, frozen=True):
-    """A bad or missing copy that was replaced, and the good one that it was made from."""
+    """A bad or missing copy that was replaced."""
 
     path: str
+    """Where it is."""
     problem: str
+    """What was wrong with it."""
     source: str
+    """The good copy that it was made from."""
 
 
 class Verified(Struct, frozen=True):
-    """Every copy of the day was read again, and is what was recorded."""
+    """Every copy of the day was read again, from the medium, and is what was recorded."""
 
     sha256: str
+    """Of the uncompressed content."""
     copies: tuple[Copy, ...]
+    """Those that were read."""
     bytes_read: int
+    """Of all of them."""
 
 
 class Repaired(Struct, frozen=True):
-    """Every copy of the day was read again; what was bad was replaced from what is good."""
+    """Every copy of the day was read again.
+
+    At least one was bad or missing, and was replaced from one that is good.
+    """
 
     sha256: str
+    """Of the uncompressed content."""
     copies: tuple[Copy, ...]
     """As they were found."""
     repairs: tuple[Repair, ...]
+    """What was replaced, and from what."""
     bytes_read: int
+    """Of all of them."""
     signature: Signature | None = None
     """Of the database in the root, if it was among the repaired."""
     compressed_sha256: str = ""
     """Of the compressed copies, if they had to be made anew; empty: it is as it was."""
     compressed_bytes: int = 0
+    """Of one of them; 0: as it was."""
 
 
 class Lost(Struct, frozen=True):
-    """No good copy of the day is left. The bad ones are kept, under names that nobody reads."""
+    """No good copy of the day is left.
+
+    The bad ones are kept, under names that nobody reads. A person must act: look for another copy, on other
+    media or with whoever has received the data.
+    """
 
     sha256: str
+    """Of the content that is lost: how a copy of it is known."""
     ticks: int
+    """Rows in it."""
     copies: tuple[Copy, ...]
     """As they were found."""
     quarantined: tuple[str, ...]
     """The new paths of those that were there."""
     error: str
+    """What is wrong."""
     hint: str
+    """What to do about it."""
     evidence: str = ""
-    """Digest of the day's files after that: it changes when somebody brings a copy back."""
+    """A digest of the day's files after that: it changes when somebody brings a copy back."""
 
 
 class Drilled(Struct, frozen=True):
-    """A cold day was restored to a temporary place, opened, counted, and removed again."""
+    """A rehearsal: a cold day was restored to a temporary place, opened, counted, and removed again."""
 
     source: str
+    """The copy that it was made from."""
     sha256: str
+    """Of the uncompressed content: that of ``sealed``."""
     size_bytes: int
+    """Of it."""
     ticks: int
+    """Rows in it."""
+
+
+class Adopted(Struct, frozen=True):
+    """A day that others have looked after, or whose journal is lost, is taken over.
+
+    Its copies were read, its content was checked and counted. From now on it is known as if it had been
+    sealed here. When it really was sealed, compressed or archived nobody can tell any more.
+    """
+
+    path: str
+    """The copy that it was known by: the first one that is good."""
+    sealed: Sealed
+    """What its content is."""
+    backed_up: BackedUp | None
+    """Its second copy, if that is uncompressed; null: it is not, or there is none."""
+    compressed: Compressed | None
+    """Its compressed copies; null: there are none."""
+    archived: Archived | None
+    """Its copy in the archive, if that is the first one; null: it is not."""
+    copies: tuple[Copy, ...]
+    """All that were read, as they were found."""
+    reencoded: bool
+    """Whether its compressed copies were made anew, so that parts of them can be read alone."""
+    by: str
+    """Who ordered it."""
 
 
 Result = (
@@ -312,6 +432,7 @@ Result = (
     | Repaired
     | Lost
     | Drilled
+    | Adopted
 )
 
 
@@ -323,6 +444,17 @@ class Restoring(Struct, frozen=True):
     force: bool = False
     """Put what bears that name aside (in the root), or replace it (elsewhere), instead of refusing."""
     keep_until: datetime | None = None
+
+
+class Adopting(Struct, frozen=True):
+    """Adopt only: where there is room for the content, and what may be made anew."""
+
+    scratch: str
+    """A file that nobody else uses."""
+    spare_bytes: int = 0
+    """What is left free on its volume at the least."""
+    reencode: bool = False
+    """Whether compressed copies of which no part can be read alone are replaced."""
 
 
 class Expiry(Struct, frozen=True):
@@ -357,6 +489,7 @@ class Job(Struct, frozen=True):
     """SHA-256 of contents that ``sealed`` has taken the place of: their .zst may be replaced."""
     restoring: Restoring = Restoring()
     expiry: Expiry | None = None
+    adopting: Adopting | None = None
     by: str = SCHEDULE
     """Who ordered it."""
 

@@ -291,6 +291,11 @@ def require_space(directory: Path, size_bytes: int) -> None:
         )
 
 
+def room_in(directory: Path) -> int:
+    """The bytes that may be taken there beside the reserve; 0 if there are none."""
+    return max(shutil.disk_usage(directory).free - RESERVE_BYTES, 0)
+
+
 def filesystem_of(path: Path) -> Path:
     """The mount point of the filesystem that ``path`` is, or would be, on."""
     path = path.absolute()

@@ -9,16 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-_FIELDS = {
-    "date": r"(?P<date>\d{4}-\d{2}-\d{2})",
-    "year": r"\d{4}",
-    "month": r"\d{2}",
-    "day": r"\d{2}",
-}
 _RESERVED_ENDINGS = (".zst", "-wal", "-shm", "-journal", ".tickward-tmp", ".retired")
-# What may stand at each place of a field's value: enough to tell whether two patterns can meet.
+# The fields, and what may stand at each place of their values: enough to tell whether two patterns can meet.
 _SHAPES = {"date": "9999-19-39", "year": "9999", "month": "19", "day": "39"}
 
 
@@ -29,29 +23,40 @@ class Pattern:
         self.text = text
         if reason := _problem_with(text):
             raise ValueError(f"pattern {text!r} {reason}")
+        self._directory, _, self.name = text.rpartition("/")
 
     def path_of(self, day: date) -> str:
         """The path of the day's database below the root."""
-        return self.text.format(
-            date=day.isoformat(), year=f"{day.year:04}", month=f"{day.month:02}", day=f"{day.day:02}"
-        )
+        return self.text.format_map(_values(day))
+
+    def directory_of(self, day: date) -> str:
+        """The directory of the day's database, below the root; empty: the root itself."""
+        return self._directory.format_map(_values(day))
+
+    def name_of(self, day: date) -> str:
+        """The name of the day's database in that directory."""
+        return self.name.format_map(_values(day))
+
+    @cached_property
+    def has_daily_directories(self) -> bool:
+        """Whether two days of one month may be in different directories."""
+        return "{date}" in self._directory or "{day}" in self._directory
 
     def day_of(self, path: str) -> date | None:
         """The date of the database at this path below the root; None if it is not ours."""
-        match = self._expression.fullmatch(path)
-        if match is None:
-            return None
+        # Fields have fixed widths, so its date is always in the same place.
         try:
-            day = date.fromisoformat(match["date"])
+            day = date.fromisoformat(path[self._date_at : self._date_at + len(_SHAPES["date"])])
         except ValueError:
             return None
         return day if self.path_of(day) == path else None
 
     def overlaps(self, other: Pattern) -> bool:
         """Whether some path could belong to both. Fields have fixed widths, so places can be compared."""
-        mine, theirs = self._places(), other._places()
+        mine, theirs = self._places, other._places
         return len(mine) == len(theirs) and all(map(_can_be_equal, mine, theirs))
 
+    @cached_property
     def _places(self) -> list[tuple[str, bool]]:
         """Each character of a path, and whether it stands for all digits up to it."""
         places: list[tuple[str, bool]] = []
@@ -63,18 +68,16 @@ class Pattern:
         return places
 
     @cached_property
-    def _expression(self) -> re.Pattern[str]:
-        seen_date = False
-        expression = ""
-        for index, piece in enumerate(_split(self.text)):
-            if index % 2 == 0:
-                expression += re.escape(piece)
-            elif piece == "date" and seen_date:
-                expression += "(?P=date)"
-            else:
-                expression += _FIELDS[piece]
-                seen_date = seen_date or piece == "date"
-        return re.compile(expression)
+    def _date_at(self) -> int:
+        before = self.text.partition("{date}")[0]
+        return len(before.format_map(_SHAPES))
+
+
+@lru_cache(maxsize=4096)  # a walk asks for the same days of many streams
+def _values(day: date) -> dict[str, str]:
+    """What stands for each field."""
+    text = day.isoformat()
+    return {"date": text, "year": text[:4], "month": text[5:7], "day": text[8:]}
 
 
 def _split(text: str) -> list[str]:
@@ -99,7 +102,7 @@ def _field_problem(text: str) -> str | None:
     fields = re.findall(r"\{([^{}]*)\}", text)
     if "date" not in fields:
         return "has no {date}: without it a file does not tell its day"
-    if unknown := [field for field in fields if field not in _FIELDS]:
+    if unknown := [field for field in fields if field not in _SHAPES]:
         return f"has an unknown field {{{unknown[0]}}}; known are {{date}} {{year}} {{month}} {{day}}"
     if re.search(r"[{}]", re.sub(r"\{\w+\}", "", text)):
         return "has a brace too many"

@@ -45,6 +45,10 @@ class SeekableError(ValueError):
     """This is not a whole seekable file: truncated, damaged or made to deceive."""
 
 
+class TooLargeError(SeekableError):
+    """It holds more than there may be: damaged or made to deceive, if that was known before."""
+
+
 class Frame(NamedTuple):
     """Where one frame is in the file, and where its content is in the content."""
 
@@ -182,6 +186,15 @@ def table_in(source: Ranges) -> SeekTable:
     if found.compressed_bytes != end - size:
         raise SeekableError(f"{name}: its seek table covers {found.compressed_bytes} of {end - size} bytes")
     return found
+
+
+def ends_in_table(source: Ranges) -> bool:
+    """Whether there is a seek table at the end, right or wrong. Without one a .zst is read as a whole."""
+    end = source.size_bytes
+    if end < _FRAME_HEADER.size + _FOOTER.size:
+        return True  # too short for anything, and that is what is to be said of it
+    magic: int = _FOOTER.unpack(_exact_range(source, end - _FOOTER.size, _FOOTER.size))[-1]
+    return magic == _FOOTER_MAGIC
 
 
 def require_right_table(path: Path) -> SeekTable:

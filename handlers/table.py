@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 import apsw
 from msgspec import Struct, structs
 
-from handlers import archive, backup, compact, compress, create, expire, merge, restore, verify
+from handlers import adopt, archive, backup, compact, compress, create, expire, merge, restore, verify
 from handlers.contract import Done, Failure, Job, Outcome, Result, Step, StepError, Trouble
 from handlers.files import filesystem_of
 from handlers.holders import holders_of
@@ -34,6 +34,7 @@ HANDLERS: dict[Step, Callable[[Job], Result | None]] = {
     Step.MERGE: merge.merge,
     Step.VERIFY: verify.verify,
     Step.DRILL: restore.drill,
+    Step.ADOPT: adopt.adopt,
 }
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -27,8 +27,11 @@ class Symbol(Struct, frozen=True):
     symbol: str | None
     """Null: of ticks without one."""
     ticks: int
+    """Rows."""
     first_ms: int | None
+    """The earliest stamp."""
     last_ms: int | None
+    """The latest."""
     mean_spread: float | None
     """Of the column spread, or where that is null of ask - bid. In the units of the price."""
     longest_gap_ms: int | None
@@ -47,12 +50,14 @@ class Gap(Struct, frozen=True):
     to_ms: int
     """The first one after it."""
     length_ms: int
+    """From the one to the other."""
 
 
 class Gaps(Struct, frozen=True):
     """The times between two ticks, of whatever symbol, that are longer than a minute."""
 
     count: int
+    """All of them."""
     total_ms: int
     """The lengths of all of them."""
     listed: tuple[Gap, ...]
@@ -65,9 +70,13 @@ class Example(Struct, frozen=True):
     id: int | None
     """Of the column id, or the rowid."""
     symbol: str | None
+    """As the row has it."""
     timestamp_ms: int | None
+    """As the row has it."""
     bid: float | None
+    """As the row has it."""
     ask: float | None
+    """As the row has it."""
     spread: float | None
     """Or where the row has none, ask - bid."""
 
@@ -76,6 +85,7 @@ class Fault(Struct, frozen=True):
     """One way of being wrong. A row can be wrong in several."""
 
     count: int
+    """Rows that are wrong in this way."""
     examples: tuple[Example, ...]
     """The first five rows, in the order of the table."""
 
@@ -99,13 +109,19 @@ class Content(Struct, frozen=True):
     """What is in the table. Null, or empty: it cannot be told, see `Analysis.untold`."""
 
     ticks: int | None
+    """Rows."""
     symbols: int | None
+    """Different ones."""
     first_ms: int | None
+    """The earliest stamp."""
     last_ms: int | None
+    """The latest."""
     by_symbol: tuple[Symbol, ...]
     """In the order of their names."""
     gaps: Gaps | None
+    """The times without any tick."""
     invalid: Invalid
+    """The rows that cannot be right."""
 
 
 class _Rule(NamedTuple):

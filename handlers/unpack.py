@@ -24,6 +24,7 @@ from handlers.seek_table import (
     Frame,
     SeekableError,
     SeekTable,
+    TooLargeError,
     exactly,
     is_skippable,
     read_table,
@@ -53,7 +54,7 @@ def unpack_file(
 
     The source is read from the medium; ``report`` is told the bytes of it that were read. Memory: a few
     frames a thread. SeekableError if the file is not whole frames to its last byte, each of them
-    right, or if it would grow beyond ``most_bytes``; ``temp`` is then left as far as it came.
+    right; TooLargeError if it would grow beyond ``most_bytes``; ``temp`` is then left as far as it came.
     """
     table, bounds = _bearable_table(source), _Bounds(source, most_bytes, report)
     with open_source(source) as file, NewFile(temp, like=source) as writer:
@@ -73,7 +74,7 @@ def _written(bounds: _Bounds, file: FileIO, writer: NewFile, parts: Iterator[byt
         for part in parts:
             size += len(part)
             if bounds.most_bytes is not None and size > bounds.most_bytes:
-                raise SeekableError(
+                raise TooLargeError(
                     f"{bounds.source} holds more than the {bounds.most_bytes:,} bytes it should"
                 )
             written = disk.submit(writer.write, part)

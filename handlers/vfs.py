@@ -6,8 +6,8 @@
     for symbol, ticks in connection.execute("SELECT symbol, count(*) FROM ticks GROUP BY symbol"):
         ...
 
-Nothing is ever inflated to disk, nothing is written, and memory stays below 100 MB however large the
-day is. Connections are apsw's and are for reading only.
+Nothing is inflated to disk (but a .zst of others, of which no part can be read alone), nothing is written,
+and memory stays below 100 MB however large the day is. Connections are apsw's and are for reading only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -24,10 +25,12 @@ from weakref import WeakKeyDictionary
 import apsw
 
 from handlers.contract import Paths, Signature
-from handlers.files import SIDECARS, signature_of
+from handlers.files import SIDECARS, room_in, signature_of
 from handlers.pattern import Pattern
+from handlers.progress import silent
 from handlers.reader import CACHE_BYTES, Reader
-from handlers.seek_table import FileRanges, Ranges, read_table
+from handlers.seek_table import FileRanges, Ranges, SeekableError, TooLargeError, ends_in_table, table_in
+from handlers.unpack import unpack_file
 
 _VFS = "tickward"
 _CACHE_KIB = 4 * 1024
@@ -82,22 +85,28 @@ def open_day(
 
 
 def open_path(path: str | Path) -> apsw.Connection:
-    """A read-only connection to one file, a database or a seekable .zst of one.
+    """A read-only connection to one file, a database or a .zst of one.
+
+    A .zst of others, without a seek table, is inflated into a temporary file first, which has no name.
 
     Raises:
-        OSError: the file cannot be read, or is a .zst and a symbolic link.
-        SeekableError: it is a .zst without a seek table, or a damaged one. Damage that only shows
-            while it is read is raised from the statement that meets it.
+        OSError: the file cannot be read, or is a .zst and a symbolic link; or there is no room for what it
+            holds.
+        SeekableError: it is a damaged .zst. Damage that only shows while it is read is raised from the
+            statement that meets it.
         apsw.Error: it is no database, or its writer died in the middle of a change.
     """
     path = Path(path)
     if path.suffix == ".zst":
         source = FileRanges(path)
         try:
-            return open_ranges(source)
+            if ends_in_table(source):
+                return open_ranges(source)
         except BaseException:
             source.close()
             raise
+        source.close()
+        return _inflated(path)
     path.stat()  # an OSError that says why, rather than SQLite's "unable to open"
     # With nothing beside it nobody is writing: then no lock is taken that could make a writer wait,
     # and nothing is left behind. Else it is read as SQLite's other readers do.
@@ -106,6 +115,28 @@ def open_path(path: str | Path) -> apsw.Connection:
     connection = _connected(f"file:{quote(str(path.absolute()))}?" + ("mode=ro" if live else "immutable=1"))
     if not live:
         _read_without_locks[connection] = (path, state)
+    return connection
+
+
+def _inflated(path: Path) -> apsw.Connection:
+    """A connection to the content of a .zst that can only be read as a whole."""
+    state = _state_of(path)
+    with TemporaryDirectory(prefix="tickward-") as directory:
+        content = Path(directory) / "day.db"
+        try:
+            unpack_file(path, content, report=silent, most_bytes=room_in(Path(directory)))
+        except TooLargeError as error:
+            where = Path(directory).parent
+            raise SeekableError(
+                f"{path} can only be read as a whole, and there is no room for that in {where}: name another "
+                "place as TMPDIR, or have it made anew: `tickward adopt --reencode`"
+            ) from error
+        except SeekableError as error:
+            raise SeekableError(
+                f"{path} does not end in a seek table, and cannot be read as a whole: {error}"
+            ) from error
+        connection = _connected(f"file:{quote(str(content))}?mode=ro&immutable=1")
+    _read_without_locks[connection] = (path, state)
     return connection
 
 
@@ -179,7 +210,9 @@ def _require_one(there: list[Path], paths: Paths) -> None:
     packed = next((path for path in there if path.suffix == ".zst"), None)
     if packed is None or Path(paths.database) not in there:
         return
-    if read_table(packed).content_bytes != Path(paths.database).stat().st_size:
+    with FileRanges(packed) as source:
+        size = table_in(source).content_bytes if ends_in_table(source) else None
+    if size != Path(paths.database).stat().st_size:
         raise FileExistsError(
             f"both {paths.database} and {packed} are there, and they differ: late ticks, perhaps, that are"
             " not merged yet. Open the one you mean with open_path(), or ask `tickward query`"

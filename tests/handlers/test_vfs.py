@@ -145,10 +145,10 @@ def test_a_file_that_is_no_database_is_refused_at_once(tmp_path: Path) -> None:
         open_path(pack(tmp_path / "text.db"))
 
 
-def test_a_zst_without_a_table_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_a_zst_without_a_table_that_is_damaged_is_refused_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "day.db.zst"
     path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    with pytest.raises(SeekableError, match=r"day\.db\.zst does not end in a seek table"):
+    with pytest.raises(SeekableError, match=r"day\.db\.zst does not end in a seek table, and cannot be read"):
         open_path(path)
 
 
