@@ -25,9 +25,12 @@ import msgspec
 from msgspec import Struct
 
 from watcher import journal_format as form
+from watcher.errors import TickwardError
 from watcher.events import DAEMON_KEY, Event, Pruned, Record, name_of
 from watcher.journal_format import BEGINNING, BrokenError, Link, Row
 from watcher.state import Facts, fold
+from watcher.summary import Recorded, Summary
+from watcher.wire import Position
 
 T = TypeVar("T")
 _COLUMNS = "sequence, time, event, key, data, hash"
@@ -40,6 +43,7 @@ class Witness(Struct, frozen=True):
     epoch: str
     """Of the journal, in hexadecimal."""
     sequence: int
+    """The event's number."""
     hash: str
     """Its link of the chain, in hexadecimal: it vouches for all events before it."""
     at: datetime
@@ -75,7 +79,7 @@ class Journal:
         with form.closed_on_error(connection, file):
             is_new = form.is_empty(connection)
             if not is_new:
-                form.require_version(connection, file, 1, form.VERSION)
+                form.require_version(connection, file, *range(1, form.VERSION + 1))
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             if is_new:
@@ -145,6 +149,14 @@ class Journal:
         """The sequence number of the oldest event that is kept; 0 if there is none."""
         return int(self._connection.execute("SELECT ifnull(min(sequence), 0) FROM events").get)
 
+    def where_to_go_on(self, position: Position) -> Position:
+        """A position in this journal: from another one, its beginning."""
+        if position.epoch != self.epoch:
+            return Position(self.epoch, 0)
+        return Position(
+            self.epoch, min(position.sequence, self.head())
+        )  # an older copy may have been put back
+
     def since(self, sequence: int, limit: int = 1000) -> list[Record]:
         """The events after a sequence number, in order, at most ``limit``."""
         return [form.record_of(row) for row in self._rows("sequence > ?", sequence, limit=limit)]
@@ -154,9 +166,63 @@ class Journal:
         data = self._connection.execute("SELECT data FROM facts WHERE key = ?", (key,)).get
         return form.decode_facts(data) if data else Facts()
 
+    def databases(self, after: str, limit: int, since: int = 0) -> dict[str, Facts]:
+        """What is known of the databases whose keys follow ``after``, in the order of the keys' bytes.
+
+        At most ``limit`` of them; of those only to which something has happened after the event ``since``.
+        """
+        statement = """
+            SELECT key, data FROM facts
+            WHERE key > ? AND instr(key, '/')  -- a stream has no such key
+            AND (? = 0 OR EXISTS (SELECT 1 FROM events WHERE events.key = facts.key AND sequence > ?))
+            ORDER BY key LIMIT ?
+        """
+        return _decoded(self._connection.execute(statement, (after, since, since, limit)))
+
     def all_facts(self) -> dict[str, Facts]:
         """What is known of every database and stream."""
         return _decoded(self.rows_of("facts"))
+
+    def facts_of(self, keys: Iterable[str]) -> dict[str, Facts]:
+        """What is known of these databases; nothing of those that are not known."""
+        wanted = msgspec.json.encode(list(keys)).decode()
+        statement = "SELECT key, data FROM facts WHERE key IN (SELECT value FROM json_each(?))"
+        return _decoded(self._connection.execute(statement, (wanted,)))
+
+    def stream_facts(self) -> dict[str, Facts]:
+        """What is known of the streams, and of the daemon."""
+        return _decoded(self._connection.execute("SELECT key, data FROM facts WHERE NOT instr(key, '/')"))
+
+    def summaries(self, deleted_since: datetime | None = None) -> list[Summary]:
+        """Every day in one row, in the order of the keys' bytes.
+
+        ``deleted_since``: leave out those that were deleted before, but for the one that was deleted last and
+        the one that was restored on trial last. None: leave out none.
+        """
+        statement = """
+            SELECT * FROM summaries WHERE state <> 'expired' OR expired_at >= ? OR key IN (?, ?) ORDER BY key
+        """
+        since = deleted_since.isoformat() if deleted_since else ""
+        rows = self._connection.execute(statement, (since, *self._last_deleted())).fetchall()
+        return msgspec.convert(rows, list[Summary], strict=False)
+
+    def plain_days(self) -> list[Recorded]:
+        """What files there should be of the days of which there is nothing out of the ordinary to say."""
+        columns = ", ".join(Recorded.__struct_fields__)
+        statement = f"SELECT {columns} FROM summaries WHERE plain AND state <> 'expired'"  # noqa: S608
+        return msgspec.convert(self._connection.execute(statement).fetchall(), list[Recorded], strict=False)
+
+    def deleted(self, before: datetime) -> dict[str, int]:
+        """The days that were deleted before a moment: their uncompressed bytes, by key."""
+        statement = """
+            SELECT key, bytes FROM summaries WHERE state = 'expired' AND expired_at < ? ORDER BY key
+        """
+        rows = self._connection.execute(statement, (before.isoformat(),)).fetchall()
+        return dict(msgspec.convert(rows, list[tuple[str, int]]))
+
+    def _last_deleted(self) -> list[str]:
+        newest = "SELECT key FROM summaries WHERE state = 'expired' AND {0} <> '' ORDER BY {0} DESC LIMIT 1"
+        return [str(self._connection.execute(newest.format(by)).get) for by in ("expired_at", "drilled_at")]
 
     def anchor_facts(self) -> dict[str, Facts]:
         """What was known of them when the oldest event that is kept had yet to happen."""
@@ -169,6 +235,18 @@ class Journal:
     def rows(self) -> Iterator[Row]:
         """All events as they are stored, in order. Inside of `snapshot` they are those of one moment."""
         return self._rows()
+
+    def events_of(self, key: str, limit: int = 10_000, event: str = "") -> list[Row]:
+        """The newest events of a database, a stream or the daemon, as they are stored, in order.
+
+        ``event``: only those of this name; empty: all.
+        """
+        statement = f"""
+            SELECT {_COLUMNS} FROM events WHERE key = ? AND (? = '' OR event = ?)
+            ORDER BY sequence DESC LIMIT ?
+        """  # noqa: S608
+        rows = self._connection.execute(statement, (key, event, event, limit))
+        return [*map(Row._make, rows)][::-1]
 
     def row(self, sequence: int) -> Row | None:
         """An event as it is stored; None if it is not there (any more)."""
@@ -247,7 +325,9 @@ class Journal:
             row = (sequence, at.isoformat(), name_of(event), key, msgspec.json.encode(event).decode())
             tail = form.chain(tail, row)
             self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (*row, tail))
-            form.put_facts(self._connection, "facts", {key: fold(self.facts(key), event, at)})
+            known = {key: fold(self.facts(key), event, at)}
+            form.put_facts(self._connection, "facts", known)
+            form.put_summaries(self._connection, known)
             records.append(form.record_of(row))
         form.put_head(self._connection, Link(sequence, tail))
         return records
@@ -266,6 +346,37 @@ class Journal:
         for row in rows:
             form.fold_row(facts, row)
         form.put_facts(self._connection, "anchor_facts", {row.key: facts[row.key] for row in rows})
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[Journal | None]:
+    """A journal, open for reading; None if there is none yet.
+
+    Raises `TickwardError` for whatever of it cannot be read as long as this lasts.
+    """
+    try:
+        journal = Journal.open_for_reading(file)
+        if journal is None:
+            yield None
+            return
+        with journal:
+            yield journal
+    except (apsw.Error, ValueError) as error:
+        raise TickwardError(
+            f"the journal {file} cannot be read ({error}); `tickward audit verify` says what to do next"
+        ) from error
+
+
+@contextmanager
+def reading_one(file: Path) -> Iterator[Journal]:
+    """The same for whoever needs one: that there is none is a `TickwardError` too."""
+    with reading(file) as journal:
+        if journal is None:
+            raise TickwardError(
+                f"there is no journal {file}: the daemon makes it at its first start; "
+                "is data.state of the configuration the one that you mean?"
+            )
+        yield journal
 
 
 def _decoded(rows: Iterable[tuple[str, str]]) -> dict[str, Facts]:

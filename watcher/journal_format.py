@@ -17,13 +17,24 @@ from typing import NamedTuple
 import apsw
 import msgspec
 from msgspec import Raw
+from msgspec.structs import fields
 
 from watcher.errors import TickwardError
 from watcher.events import EVENTS, Record
 from watcher.state import Facts, fold
+from watcher.summary import Summary, summary_of
 
-VERSION = 2
+VERSION = 3
 _ANCHOR_FACTS = "CREATE TABLE anchor_facts (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;"
+_SUMMARIES = """
+CREATE TABLE summaries (
+    key TEXT PRIMARY KEY, state TEXT NOT NULL, plain INTEGER NOT NULL, troubled INTEGER NOT NULL,
+    on_hold INTEGER NOT NULL, bytes INTEGER, mtime_ns INTEGER, inode INTEGER, packed_bytes INTEGER,
+    ticks INTEGER, symbols INTEGER, sha256 TEXT NOT NULL, backup TEXT NOT NULL,
+    sealed_at TEXT, backed_up_at TEXT, compressed_at TEXT, archived_at TEXT, expired_at TEXT,
+    proven_at TEXT, drilled_at TEXT, gone_why TEXT NOT NULL, gone_by TEXT NOT NULL
+) WITHOUT ROWID;
+"""
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE events (
@@ -37,8 +48,11 @@ CREATE TABLE events (
 CREATE INDEX events_by_key ON events (key, sequence);
 CREATE TABLE facts (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 {_ANCHOR_FACTS}
+{_SUMMARIES}
 PRAGMA user_version = {VERSION};
 """
+
+_PLACES = ", ".join("?" * len(fields(Summary)))
 
 encode_facts = msgspec.json.Encoder().encode
 decode_facts = msgspec.json.Decoder(Facts).decode
@@ -182,6 +196,12 @@ def put_facts(connection: apsw.Connection, table: str, facts: dict[str, Facts]) 
     connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", rows)  # noqa: S608
 
 
+def put_summaries(connection: apsw.Connection, facts: dict[str, Facts]) -> None:
+    """Of the databases among them: streams have none."""
+    rows = (msgspec.to_builtins(summary_of(key, known)) for key, known in facts.items() if "/" in key)
+    connection.executemany(f"INSERT OR REPLACE INTO summaries VALUES ({_PLACES})", rows)  # noqa: S608
+
+
 def is_empty(connection: apsw.Connection) -> bool:
     """Whether the file has yet to become a journal. One that somebody else made is not taken over."""
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
@@ -192,7 +212,7 @@ def require_version(connection: apsw.Connection, file: Path, *known: int) -> Non
     version = connection.pragma("user_version")
     if version in known:
         return
-    if version == 1:
+    if version in range(1, VERSION):
         raise TickwardError(
             f"{file} is of an older version of tickward; start the daemon, which brings it up to date, "
             "or move it aside to begin a new one"
@@ -210,21 +230,42 @@ def require_intact(connection: apsw.Connection, file: Path) -> None:
 
 
 def migrate(connection: apsw.Connection, file: Path) -> None:
-    """Bring a journal of format 1 up to date, all or nothing. Raises `TickwardError` if it cannot be read.
+    """Bring a journal of an older format up to date, all or nothing.
 
-    Format 2 notes the head and keeps what pruned events had come to. The facts are folded anew: what events
-    mean has been extended since. A later change of `fold` needs a format of its own for the same reason.
+    Raises `TickwardError` if it cannot be read.
     """
-    if connection.pragma("user_version") != 1:
+    version = connection.pragma("user_version")
+    if version == VERSION:
         return
     with connection:
-        facts, head = _fold_all(connection, file)
-        connection.execute("DELETE FROM facts")
-        put_facts(connection, "facts", facts)
-        connection.execute(_ANCHOR_FACTS)
-        connection.execute("INSERT INTO meta VALUES ('anchor', 0)")
-        put_head(connection, head)
+        if version == 1:
+            _note_head_and_anchor(connection, file)
+        _summarize(connection, file)
         connection.pragma("user_version", VERSION)
+
+
+def _note_head_and_anchor(connection: apsw.Connection, file: Path) -> None:
+    """Format 2 notes the head and keeps what pruned events had come to.
+
+    The facts are folded anew: what events mean has been extended since. A later change of `fold` needs a
+    format of its own for the same reason.
+    """
+    facts, head = _fold_all(connection, file)
+    connection.execute("DELETE FROM facts")
+    put_facts(connection, "facts", facts)
+    connection.execute(_ANCHOR_FACTS)
+    connection.execute("INSERT INTO meta VALUES ('anchor', 0)")
+    put_head(connection, head)
+
+
+def _summarize(connection: apsw.Connection, file: Path) -> None:
+    """Format 3 has a row for each day."""
+    connection.execute(_SUMMARIES)
+    try:
+        for key, data in list(connection.execute("SELECT key, data FROM facts")):
+            put_summaries(connection, {key: decode_facts(data)})
+    except ValueError as error:  # also what msgspec raises
+        raise _damaged(file, f"its facts: {error}") from error
 
 
 def _fold_all(connection: apsw.Connection, file: Path) -> tuple[dict[str, Facts], Link]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from handlers.contract import (
+    Adopted,
     Archived,
     BackedUp,
     Compressed,
@@ -36,6 +37,7 @@ from watcher.events import (
     Conflict,
     Corrupt,
     Deferred,
+    DiskLow,
     Event,
     Failed,
     Held,
@@ -102,7 +104,10 @@ class Files(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
-    """What the journal knows of a database, of a stream (`rotated`), or of the daemon (`configured`)."""
+    """What the journal knows of a database, of a stream, or of the daemon.
+
+    Of a stream it is `rotated`, of the daemon `configured` and `disk_low`.
+    """
 
     created: Created | None = None
     opened: bool = False
@@ -126,6 +131,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     failed: dict[str, Failed] = {}
     rotated: Rotated | None = None
     configured: Configured | None = None
+    disk_low: DiskLow | None = None
     times: dict[str, datetime] = {}
     """When each kind of event last happened to this database."""
 
@@ -145,7 +151,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
         return max(self.proofs, default=None)
 
 
-_PROOFS = ("sealed", "compressed", "archived", "verified", "repaired")
+_PROOFS = ("sealed", "compressed", "archived", "verified", "repaired", "adopted")
 """Events before which the copies of a day have just been read and compared."""
 
 
@@ -173,10 +179,18 @@ class Database(Struct, frozen=True):
 def fold(facts: Facts, event: Event, at: datetime) -> Facts:
     """The facts after one more event. Pure."""
     changes = _writers(facts, event) or _copies(facts, event) or _persons(event) or _setback(facts, event)
-    return replace(facts, times={**facts.times, name_of(event): at}, **changes)
+    names = (name_of(event), *_came_with(event))
+    return replace(facts, times={**facts.times, **dict.fromkeys(names, at)}, **changes)
 
 
 Changes = dict[str, object]
+
+
+def _came_with(event: Event) -> list[str]:
+    """What is known to have happened by then to a day that was taken over: nobody knows since when."""
+    if not isinstance(event, Adopted):
+        return []
+    return [name for name in ("sealed", "backed_up", "compressed", "archived") if getattr(event, name)]
 
 
 def _writers(facts: Facts, event: Event) -> Changes:
@@ -200,6 +214,8 @@ def _writers(facts: Facts, event: Event) -> Changes:
             return {"rotated": event}
         case Configured():
             return {"configured": event}
+        case DiskLow():
+            return {"disk_low": event}
         case _:
             return {}
 
@@ -225,6 +241,8 @@ def _copies(facts: Facts, event: Event) -> Changes:
             return _repaired(facts, event)
         case Drilled():
             return _succeeded(facts, Step.DRILL)
+        case Adopted():
+            return _adopted(event)
         case _:
             return {}
 
@@ -273,6 +291,13 @@ def _repaired(facts: Facts, event: Repaired) -> Changes:
     sound = {"corrupt": None, "lost": None}
     changed = {"sealed": sealed, "compressed": packed, "archived": archived}
     return {**changed, **sound, **_succeeded(facts, Step.VERIFY)}
+
+
+def _adopted(event: Adopted) -> Changes:
+    """Whatever was known before: it was not sealed, or it is the same content."""
+    sound = {"deferred": None, "corrupt": None, "conflict": None, "lost": None}
+    copies = {name: getattr(event, name) for name in ("sealed", "backed_up", "compressed", "archived")}
+    return {"opened": False, "failed": {}, **copies, **sound}
 
 
 def _succeeded(facts: Facts, step: Step) -> Changes:

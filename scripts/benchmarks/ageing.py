@@ -16,13 +16,25 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from handlers.contract import Archived, Done, Job, Options, Paths, Restoring, Sealed, Signature, Step
+from handlers.contract import (
+    Archived,
+    BackedUp,
+    Compressed,
+    Done,
+    Job,
+    Options,
+    Paths,
+    Restoring,
+    Sealed,
+    Signature,
+    Step,
+)
 from handlers.table import run
 from scripts.benchmarks.common import make_day
 from watcher.audit import check
 from watcher.events import Opened
 from watcher.journal import Journal
-from watcher.plan import plan
+from watcher.plan import Doubts, Planner, plan
 from watcher.settings import Settings
 from watcher.state import Database, Facts, Files
 
@@ -96,21 +108,43 @@ def _merge(day: Day, ticks: int) -> tuple[str, ...]:
 def _planning(rounds: int) -> list[tuple[str, ...]]:
     now = datetime(2026, 1, 20, 12, tzinfo=UTC)
     rows = []
-    for count in (200, 10_000):
+    for count in (200, 10_000, 100_000):
         some = [_cold(number, now) for number in range(count)]
         seconds = _fastest(rounds, lambda some=some: plan(some, Settings(), now))  # type: ignore[misc]
         rows.append((f"plan {count:,} days", f"{seconds:.4f}", "", "", ""))
+        seconds = _fastest(rounds, _Again(some, now))
+        rows.append((f"plan {count:,} days again, one changed", f"{seconds:.4f}", "", "", ""))
     return rows
 
 
+class _Again:
+    """The daemon's planner, woken because something has happened to one day."""
+
+    def __init__(self, some: list[Database], now: datetime) -> None:
+        self._some, self._now, self._planner = some, now, Planner()
+        self()
+
+    def __call__(self) -> None:
+        middle = len(self._some) // 2
+        self._some[middle] = replace(self._some[middle])
+        self._planner.plan(self._some, Settings(), self._now, Doubts())
+
+
 def _cold(number: int, now: datetime) -> Database:
-    day = date(2026, 1, 19) - timedelta(days=number // 50)
+    stream, age = divmod(number, 150)
+    day = date(2026, 1, 19) - timedelta(days=age)
     sealed = Sealed("", "aa", 1, 1, 1, 1, 1, 1, _signature())
     times = {"sealed": now - timedelta(days=2, seconds=number), "archived": now - timedelta(days=1)}
-    facts = Facts(sealed=sealed, archived=Archived("", "aa", "cc", 1, "rename"), times=times)
+    facts = Facts(
+        sealed=sealed,
+        backed_up=BackedUp("", "aa", 1, 1),
+        compressed=Compressed("", "aa", "cc", 1, 1, 19, 1, ""),
+        archived=Archived("", "aa", "cc", 1, "rename"),
+        times=times,
+    )
     files = Files(archived=_signature(), backup_compressed=_signature())
     paths = Paths("", "", "", "", "")
-    return Database(f"s{number % 50}/{day}", f"s{number % 50}", day, paths, files, facts)
+    return Database(f"s{stream}/{day}", f"s{stream}", day, paths, files, facts)
 
 
 def _signature() -> Signature:

@@ -96,8 +96,23 @@ def cpu_seconds(pid: int) -> float:
 
 def workers_of(pid: int) -> list[str]:
     """The processes of a daemon's workers, without the tracker that multiprocessing keeps beside them."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in _children_of(pid) if b"spawn_main" in _command_of(child)]
+
+
+def publisher_of(pid: int) -> int | None:
+    """The process of a daemon that owns the sockets; None while it is started again."""
+    found = [child for child in _children_of(pid) if b"watcher.publisher_process" in _command_of(child)]
+    return int(found[0]) if found else None
+
+
+def _children_of(pid: int) -> list[str]:
+    """Of all its threads."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [child for children in lists for child in children.read_text().split()]
+
+
+def _command_of(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def memory_mb(pid: int) -> float:

@@ -17,6 +17,7 @@ from scripts.benchmarks.common import (
     memory_mb,
     path_of,
     pause,
+    publisher_of,
     subscribe,
     workers_of,
 )
@@ -42,13 +43,15 @@ def main() -> None:
                     pass
             while workers_of(process.pid):  # idle workers are let go after a while
                 pause(1)
-            before = cpu_seconds(process.pid)
+            publisher = publisher_of(process.pid)
+            assert publisher is not None
+            parts = {"the daemon": process.pid, "its publisher": publisher}
+            before = {pid: cpu_seconds(pid) for pid in parts.values()}
             pause(options.seconds)
-            used = cpu_seconds(process.pid) - before
-            print(
-                f"idle with {options.days} days: {100 * used / options.seconds:.2f} % of one core, "
-                f"{memory_mb(process.pid):.0f} MB resident"
-            )
+            print(f"idle with {options.days} days:")
+            for part, pid in parts.items():
+                share = (cpu_seconds(pid) - before[pid]) / options.seconds
+                print(f"{part}: {100 * share:.2f} % of one core, {memory_mb(pid):.0f} MB resident")
 
 
 if __name__ == "__main__":

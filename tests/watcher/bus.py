@@ -16,8 +16,10 @@ from loguru import logger
 from watcher import wire
 from watcher.events import Event, Opened, Record
 from watcher.journal import Journal
+from watcher.keys import Credentials, local_credentials
 from watcher.publisher import Publisher
-from watcher.settings import Events
+from watcher.settings import Data, Events, Settings
+from watcher.wire import Position, Replay
 
 AT = datetime(2026, 1, 20, tzinfo=UTC)
 KEY = "ticks/2026-01-20"
@@ -29,7 +31,8 @@ Frames = list[bytes]
 class Bus:
     """Everything of one test, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, curve: bool = False) -> None:
+        self.curve = curve
         self.file = folder / "journal.db"
         self.publish, self.replay = f"ipc://{folder}/p", f"ipc://{folder}/r"
         self.context = zmq.Context()
@@ -54,10 +57,14 @@ class Bus:
         with Journal.open_for_writing(self.file):
             pass
 
-    def start(self, heartbeat_seconds: float = 0.02) -> Publisher:
-        settings = Events(self.publish, self.replay, heartbeat_seconds)
-        self.publishers.append(Publisher(settings, self.file, retry_seconds=0.02))
-        self.publishers[-1].start()
+    def settings(self, heartbeat_seconds: float = LONG) -> Settings:
+        keys = str(self.file.parent / "keys")
+        events = Events(self.publish, self.replay, heartbeat_seconds, self.curve, keys)
+        return Settings(data=Data(root=str(self.file.parent / "root")), events=events)
+
+    def start(self, heartbeat_seconds: float = 0.02, since: int | None = None) -> Publisher:
+        self.publishers.append(Publisher(self.settings(heartbeat_seconds), self.file, retry_seconds=0.02))
+        self.publishers[-1].start(since)
         return self.publishers[-1]
 
     def stop(self) -> None:
@@ -77,19 +84,28 @@ class Bus:
         dealer.connect(self.replay)
         return dealer
 
-    def ask(self, since: int, dealer: zmq.Socket[bytes] | None = None) -> list[Frames]:
-        """The messages of one answer, its end included."""
+    def ask(
+        self, since: int, dealer: zmq.Socket[bytes] | None = None, epoch: int = wire.ANY_EPOCH
+    ) -> tuple[Replay, Position]:
+        """The answer to a replay, and its position."""
         dealer = dealer or self.dealer()
-        dealer.send_multipart(question(since))
-        answer = [dealer.recv_multipart()]
-        while answer[-1][0] != wire.END_TOPIC:
-            answer.append(dealer.recv_multipart())
-        return answer
+        dealer.send_multipart(question(since, epoch))
+        frames = dealer.recv_multipart()
+        replay = wire.answer_from(frames)
+        assert isinstance(replay, Replay)
+        return replay, wire.position_of(frames)
+
+    def credentials(self) -> Credentials | None:
+        """What a client of this machine shows; None without CURVE."""
+        return local_credentials(self.settings().events)
 
     def socket(self, kind: int) -> zmq.Socket[bytes]:
+        """A socket of a client, which shows its key if there is CURVE."""
         made = self.context.socket(kind)
         made.rcvtimeo = 10_000
         self._sockets.append(made)
+        if (credentials := self.credentials()) is not None:
+            show(made, credentials)
         return made
 
     def __enter__(self) -> Bus:
@@ -108,12 +124,28 @@ class Bus:
             self.stop()
 
 
-def question(since: int) -> Frames:
-    return [wire.REPLAY_REQUEST, wire.SINCE.pack(since)]
+def question(since: int, epoch: int = wire.ANY_EPOCH) -> Frames:
+    return wire.question(wire.REPLAY, epoch, since)
+
+
+def show(sock: zmq.Socket[bytes], credentials: Credentials) -> None:
+    """Have a socket that is not connected yet prove itself with a key."""
+    sock.curve_publickey, sock.curve_secretkey = credentials.key
+    sock.curve_serverkey = credentials.server
 
 
 def sequences(messages: list[Frames]) -> list[int]:
     return [wire.position_of(frames)[1] for frames in messages]
+
+
+def take_events(sub: zmq.Socket[bytes], count: int) -> list[Frames]:
+    """The next so many messages that are not heartbeats."""
+    taken: list[Frames] = []
+    while len(taken) < count:
+        frames = sub.recv_multipart()
+        if frames[0] != wire.HEARTBEAT_TOPIC:
+            taken.append(frames)
+    return taken
 
 
 def free_port() -> int:
