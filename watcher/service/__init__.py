@@ -1,0 +1,1 @@
+"""Has the daemon run by the system: systemd, cron, launchd, the Task Scheduler of Windows."""
