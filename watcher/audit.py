@@ -25,6 +25,7 @@ from watcher.events import DAEMON_KEY, Configured
 from watcher.journal import Journal, Start, Witness
 from watcher.journal_format import BrokenError, Link
 from watcher.state import Facts
+from watcher.summary import Summary, summary_of
 
 _CONFIGURED = "configured"
 
@@ -35,18 +36,22 @@ class Finding(Struct, frozen=True):
     sequence: int | None
     """The event's number; None if it is no single event."""
     problem: str
+    """What is wrong, in a sentence."""
 
 
 class Proof(Struct, frozen=True):
     """What was proven of a journal that is what was recorded."""
 
     events: int
+    """How many were proven."""
     first: int
     """The number of the oldest event that is kept; 0 if there is none."""
     last: int
+    """The number of the newest event; 0 if there is none."""
     since: datetime | None
     """When the oldest was recorded."""
     until: datetime | None
+    """When the newest was recorded."""
     pruned_by: int
     """The number of the event that vouches for what was pruned; 0 if nothing was."""
     keys: int
@@ -59,11 +64,15 @@ class Entry(Struct, frozen=True):
     """One event of the trail."""
 
     sequence: int
+    """Its number."""
     time: str
     """ISO 8601, as it is stored."""
     event: str
+    """Its name."""
     key: str
+    """The database, ``stream/YYYY-MM-DD``; the stream for ``rotated``; ``-`` for the daemon."""
     data: Raw
+    """Its fields."""
     hash: str
     """Its link of the chain, in hexadecimal."""
     policy: dict[str, str] | None
@@ -202,12 +211,25 @@ def _require_facts(journal: Journal) -> int:
     for row in journal.rows():
         _fold(facts, row)
     keys = len(facts)
+    summaries = {summary.key: summary for summary in _summaries(journal)}
     for key, data in journal.rows_of("facts"):
-        if key not in facts or _decoded(data) != facts.pop(key):
+        known = facts.pop(key, None)
+        if known is None or _decoded(data) != known:
             raise BrokenError(f"the facts of {key} are not what its events make of them")
+        if "/" in key and summaries.pop(key, None) != summary_of(key, known):
+            raise BrokenError(f"the summary of {key} is not what its facts make of it")
     if facts:
         raise BrokenError(f"the facts of {min(facts)} are missing")
+    if summaries:
+        raise BrokenError(f"the summary of {min(summaries)} was put in")
     return keys
+
+
+def _summaries(journal: Journal) -> list[Summary]:
+    try:
+        return journal.summaries()
+    except ValueError as error:  # also what msgspec raises
+        raise BrokenError(f"the summary of a day is none ({error})") from error
 
 
 def _fold(facts: dict[str, Facts], row: form.Row) -> None:

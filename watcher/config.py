@@ -20,10 +20,15 @@ from msgspec.structs import replace
 
 from watcher import endpoint as addresses
 from watcher.errors import ConfigError
-from watcher.settings import TOPS, Level, Settings
+from watcher.events import EVENTS
+from watcher.settings import TOPS, HookValue, Level, Settings
 
 PREFIX = "TICKWARD_"
 DEFAULT_FILE = "config.toml"
+TOLD_TO_HOOKS = tuple(
+    PREFIX + name for name in ("EVENT", "ID", "SEQUENCE", "SUBJECT", "STREAM", "DAY", "PATH")
+)
+"""What the command of a hook finds in its environment, and is no setting: it may call tickward."""
 
 
 def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -96,7 +101,7 @@ def _variables(environment: Mapping[str, str]) -> list[Variable]:
         if environment.get(name) and _own_name(path) not in environment
     ]
     for name in sorted(environment):
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and name not in TOLD_TO_HOOKS:
             path = tuple(name.removeprefix(PREFIX).lower().split("__"))
             if "" in path:
                 raise ConfigError(f"{name}: is not of the form {PREFIX}SECTION__KEY")
@@ -149,11 +154,16 @@ _RENAMED = {"compress.frame_mib": '; it is compress.frame = "4 MiB" now'}
 
 
 def _problem_with(table: dict[str, Any]) -> str | None:
+    hooks = table.get("hooks", {})
+    if isinstance(hooks, dict) and (strange := sorted(hooks.keys() - EVENTS.keys())):
+        return f"hooks.{strange[0]}: is not a known key"
     try:
         msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `")
-        key = place.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
+        # The library does not say which key of a table of any keys it means: for hooks it is found out.
+        hook = f".{_bad_hook(hooks)}" if place.startswith("$.hooks[...]") else ""
+        key = place.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", hook)
         _, unknown, field = message.rstrip("`").partition("unknown field `")
         if unknown:
             name = ".".join(filter(None, (key, field)))
@@ -162,6 +172,16 @@ def _problem_with(table: dict[str, Any]) -> str | None:
             return ".".join(filter(None, (key, message)))
         return f"{key}: {message}{_meant(message)}"
     return None
+
+
+def _bad_hook(hooks: dict[str, Any]) -> str:
+    """The first whose value is of no form that a hook can have."""
+    for event, value in hooks.items():
+        try:
+            msgspec.convert(value, HookValue)
+        except msgspec.ValidationError:
+            return event
+    return ""
 
 
 def _meant(message: str) -> str:
@@ -189,6 +209,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             events,
             publish=_endpoint(base, "events.publish", events.publish),
             replay=_endpoint(base, "events.replay", events.replay),
+            keys=_below(base, "events.keys", events.keys),
         ),
         log=replace(log, file=_below(base, "log.file", log.file)),
     )

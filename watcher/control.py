@@ -1,6 +1,6 @@
 """How people reach the daemon: a socket in the state directory, one JSON object a line in each direction.
 
-A request is one line; its answers follow until the last, `Finished` or `Refused`. Whoever goes away before
+A request is one line; its answers follow until the last (`watcher.requests.LAST`). Whoever goes away before
 is told nothing more; what was begun goes on. Nobody but the daemon's user (and root) can open the socket,
 and who asks is not what a line says but what the kernel says of the process at the other end.
 """
@@ -11,6 +11,7 @@ import errno
 import os
 import pwd
 import queue
+import select
 import socket
 import stat
 import struct
@@ -27,18 +28,25 @@ from msgspec.structs import replace
 
 from watcher.desk import Ticket
 from watcher.errors import TickwardError
-from watcher.requests import Delayed, Finished, Progress, Refused, Reply, Request
+from watcher.requests import LAST, Ask, Delayed, Progress, Refused, Reply, Request
+from watcher.vitals import Vitals
 
 NAME = "control"
 _LONGEST_PATH = 107  # bytes: sockaddr_un.sun_path of Linux, without its final NUL
 _LONGEST_LINE = 4 * 1024 * 1024
-_MOST_CALLERS = 16
+_MOST_CALLERS = 64
+_MOST_ORDERS = 16
 _MOST_WAITING = 1000
 """Answers that wait for a caller who does not read; beyond that progress is not worth keeping."""
 _TALK_SECONDS = 10.0
 """How long a caller may take to say what it wants, or to take an answer."""
+_LOOK_SECONDS = 1.0
+"""How often it is looked whether a caller to whom there is nothing to say is still there."""
+_AFTER_ERROR_SECONDS = 0.1
+_ASK_SECONDS = 2.0
+"""How long a daemon may take to say how it is: one that is stopped never does."""
 
-_decode_request = msgspec.json.Decoder(Request).decode
+_decode_request = msgspec.json.Decoder(Request | Ask).decode
 _decode_reply = msgspec.json.Decoder(Reply).decode
 
 
@@ -48,13 +56,18 @@ class Control:
     Args:
         state: the state directory; whoever calls this holds its lock.
         put: takes a ticket; called from other threads.
+        vitals: how the daemon is; called from other threads.
     """
 
-    def __init__(self, state: Path, put: Callable[[Ticket], None]) -> None:
+    def __init__(
+        self, state: Path, put: Callable[[Ticket], None], vitals: Callable[[], Vitals | None]
+    ) -> None:
         self._state = state
         self._put = put
+        self._vitals = vitals
         self._listening: socket.socket | None = None
         self._places = threading.BoundedSemaphore(_MOST_CALLERS)
+        self._orders = threading.BoundedSemaphore(_MOST_ORDERS)
         self._callers: set[threading.Thread] = set()
 
     def start(self) -> None:
@@ -70,21 +83,22 @@ class Control:
 
     def close(self) -> None:
         """Take no more requests; those that were taken are answered still."""
-        if self._listening is None:
+        listening, self._listening = self._listening, None
+        if listening is None:
             return
         with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
         with suppress(OSError):
             (self._state / NAME).unlink()
-        self._listening = None
 
     def stop(self, seconds: float = 2.0) -> None:
         """Close, and let the last answers be read, for a moment."""
         self.close()
         until = time.monotonic() + seconds
         for caller in list(self._callers):
-            caller.join(max(until - time.monotonic(), 0.0))
+            if caller.ident is not None:  # one that has just come may not have been started yet
+                caller.join(max(until - time.monotonic(), 0.0))
 
     def _accept(self) -> None:
         listening = self._listening
@@ -92,15 +106,28 @@ class Control:
         while True:
             try:
                 caller, _ = listening.accept()
-            except OSError:
-                return  # closed: the daemon ends
+            except OSError as error:  # out of descriptors, or the caller has gone already
+                if self._listening is None:
+                    return  # closed: the daemon ends
+                logger.debug("a caller could not be heard ({})", error)
+                time.sleep(_AFTER_ERROR_SECONDS)
+                continue
             if not self._places.acquire(blocking=False):
                 with suppress(OSError), caller:
-                    _send(caller, Refused(f"{_MOST_CALLERS} orders are being followed already: try again"))
+                    _send(caller, Refused(f"{_MOST_CALLERS} callers are here already: try again"))
                 continue
-            thread = threading.Thread(target=self._attend, args=(caller,), name="caller", daemon=True)
-            self._callers.add(thread)
+            self._receive(caller)
+
+    def _receive(self, caller: socket.socket) -> None:
+        thread = threading.Thread(target=self._attend, args=(caller,), name="caller", daemon=True)
+        self._callers.add(thread)
+        try:
             thread.start()
+        except RuntimeError as error:  # no more threads
+            logger.debug("a caller could not be heard ({})", error)
+            self._callers.discard(thread)
+            self._places.release()
+            caller.close()
 
     def _attend(self, caller: socket.socket) -> None:
         try:
@@ -119,6 +146,19 @@ class Control:
         except msgspec.MsgspecError as error:
             _send(caller, Refused(f"this is no request that this version knows: {error}"))
             return
+        if isinstance(request, Ask):
+            _send(caller, self._vitals() or Refused("the daemon is about to start: ask again"))
+            return
+        if not self._orders.acquire(blocking=False):
+            _send(caller, Refused(f"{_MOST_ORDERS} orders are being followed already: try again"))
+            return
+        try:
+            self._follow(caller, request)
+        finally:
+            self._orders.release()
+
+    def _follow(self, caller: socket.socket, request: Request) -> None:
+        """Answer until the last answer, or until the caller has gone: what was begun goes on."""
         answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
 
         def tell(reply: Reply) -> None:
@@ -127,9 +167,14 @@ class Control:
 
         self._put(Ticket(replace(request, by=_who(caller)), tell))
         while True:
-            reply = answers.get()
+            try:
+                reply = answers.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                if _has_gone(caller):
+                    return
+                continue
             _send(caller, reply)
-            if isinstance(reply, Finished | Refused):
+            if isinstance(reply, LAST):
                 return
 
 
@@ -146,7 +191,7 @@ class Answers:
                 for line in lines:
                     reply: Reply = _decode_reply(line)
                     yield reply
-                    if isinstance(reply, Finished | Refused):
+                    if isinstance(reply, LAST):
                         return
         except ConnectionError as error:
             logger.debug("the daemon went away ({})", error)
@@ -162,9 +207,37 @@ class Answers:
         self.close()
 
 
-def ask(state: Path, request: Request) -> Answers | None:
-    """Bring a request to the daemon of this state directory; None if none listens there."""
+def vitals_of(state: Path) -> Vitals | None:
+    """How the daemon of this state directory is; None if none answers, or not in time."""
+    try:
+        answers = ask(state, Ask(), _ASK_SECONDS)
+        if answers is None:
+            return None
+        with answers:
+            reply = next(iter(answers), None)
+    except (TickwardError, OSError, msgspec.MsgspecError):
+        return None
+    return reply if isinstance(reply, Vitals) else None
+
+
+def is_listening(state: Path) -> bool:
+    """Whether something listens for orders in this state directory: a daemon does, once it has started."""
+    try:
+        answers = ask(state, Ask(), _ASK_SECONDS)
+    except TickwardError:
+        return True
+    if answers is not None:
+        answers.close()
+    return answers is not None
+
+
+def ask(state: Path, request: Request | Ask, seconds: float | None = None) -> Answers | None:
+    """Bring a request to the daemon of this state directory; None if none listens there.
+
+    ``seconds``: how long to wait for each answer; None: for ever.
+    """
     connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(seconds)
     try:
         with _address(state) as address:
             connection.connect(address)
@@ -226,6 +299,13 @@ def _line(caller: socket.socket) -> bytes:
         if len(data) > _LONGEST_LINE:
             raise ValueError("it said too much")
     return bytes(data)
+
+
+def _has_gone(caller: socket.socket) -> bool:
+    """Whether the other end is closed, and not only the half of it that speaks."""
+    poll = select.poll()
+    poll.register(caller, 0)
+    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
 
 def _send(caller: socket.socket, reply: Reply) -> None:

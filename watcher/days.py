@@ -15,7 +15,7 @@ from handlers.contract import Paths
 from handlers.files import signature_of
 from handlers.pattern import Pattern
 from handlers.retire import retired_path
-from handlers.seek_table import SeekableError, read_table
+from handlers.seek_table import FileRanges, SeekableError, ends_in_table, read_table
 from watcher.journal import Journal
 from watcher.paths import journal_file, resolved
 from watcher.settings import Data, Settings
@@ -132,8 +132,20 @@ def _doubt(paths: Paths, files: Files, facts: Facts) -> str:
     )
 
 
+def _has_table(path: Path) -> bool:
+    try:
+        with FileRanges(path) as source:
+            return ends_in_table(source)
+    except (OSError, SeekableError):
+        return True  # whoever reads it says what is wrong
+
+
 def _note(path: Path, paths: Paths, files: Files, facts: Facts, tier: Tier) -> str:
     notes = ["the first copy is not there: read from the backup"] if tier == "backup" else []
+    if path.suffix == ".zst" and not _has_table(path):
+        notes.append(
+            "no part of it can be read alone: it is inflated first; `tickward adopt --reencode` mends that"
+        )
     if files.database and str(path) != paths.database:
         notes.append(f"late ticks in {paths.database} are not in it yet: `tickward merge` brings them in")
     if notes:

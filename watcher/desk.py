@@ -95,6 +95,14 @@ class Desk:
     def busy(self) -> bool:
         return bool(self._inbox or self._under_way)
 
+    def count(self) -> int:
+        """How many requests are not done yet. From any thread."""
+        return len(self._inbox) + len(self._under_way)
+
+    def waits(self) -> bool:
+        """Whether there is an order of which something has yet to be begun."""
+        return bool(self._inbox or any(each.pending or not each.begun for each in self._under_way))
+
     def advance(
         self, planned: Callable[[Order], list[Entry]], has_room: Callable[[Step], bool], start: Start
     ) -> None:

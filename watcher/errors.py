@@ -6,6 +6,7 @@ EXIT_DONE = 0
 EXIT_STEP_FAILED = 1
 EXIT_USAGE = 2
 EXIT_ANOTHER_INSTANCE = 3
+EXIT_UNKNOWN = 3
 
 
 class TickwardError(Exception):
@@ -24,3 +25,9 @@ class AnotherInstanceError(TickwardError):
     """Another daemon looks after this state directory."""
 
     exit_code = EXIT_ANOTHER_INSTANCE
+
+
+class UnknownError(TickwardError):
+    """How things stand cannot be told: what `tickward status` alone answers, as monitoring systems expect."""
+
+    exit_code = EXIT_UNKNOWN

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ RETRY_SECONDS = 5.0
 """How soon to look again for a root that has gone, or to count anew where watches seem to lack."""
 SWAP_PAUSE_SECONDS = 2.0
 """Between two observers: a storm of events must not become a storm of rescans."""
+_KINDS = {"linux": "inotify", "darwin": "fsevents", "win32": "ReadDirectoryChangesW"}
 SHORTFALL_PAUSE_SECONDS = 600.0
 """How soon a fresh observer is tried again where the kernel allows too few watches."""
 
@@ -81,11 +83,21 @@ class FileSystem:
         self._count_doubtful = False
         self._refusals = 0  # how many the last count knew of
         self._said: dict[str, str] = {}  # topic -> what was reported last, so that it is said once
+        self.kind = "polling" if polling else _KINDS.get(sys.platform, "kqueue")
+        self.swaps = 0
+        """How often a fresh observer had to take over."""
 
     @property
     def root(self) -> Path:
         """The root with every symlink resolved: what the paths in the hints start with."""
         return Path(os.path.realpath(self._given))
+
+    @property
+    def trouble(self) -> str:
+        """Why events do not come, or not all of them; empty: they do. From any thread."""
+        observation = self._observation
+        failure = observation.failure if observation else None
+        return "; ".join(filter(None, (failure, *list(self._said.values()))))
 
     def start(self) -> None:
         """Watch, with a fresh observer; the first `drain` asks for a rescan.
@@ -188,6 +200,7 @@ class FileSystem:
                 self._ask_rescan()
             return news
         self._said.pop("root", None)
+        self.swaps += 1
         return f"{trouble}; a fresh observer has taken over and everything is looked at anew"
 
     def _observe(self) -> None:

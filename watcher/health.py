@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from watcher.events import Health, Tier
+from watcher.events import DiskLow, Health, Tier
 from watcher.lifecycle import STAGES, State, state_of
-from watcher.plan import Block, Plan
+from watcher.plan import Plan
 from watcher.schedule import NEVER, last_of, next_after
 from watcher.state import Database
 
@@ -37,10 +37,37 @@ def health(databases: Iterable[Database], plan: Plan, free_bytes: Mapping[str, i
         newest=str(days[-1]) if days else None,
         free_bytes=dict(free_bytes),
         due=len(plan.actions),
-        blocked=sum(isinstance(entry, Block) for entry in plan.entries),
+        blocked=len(plan.blocks),
         held=sum(database.facts.hold is not None for database in databases),
         last={name: max(moments) for name, moments in times.items() if moments},
     )
+
+
+def disk_low(free_bytes: Mapping[str, int], free_min_bytes: int, told: DiskLow | None) -> DiskLow | None:
+    """What is to be said of free space; None if that was said already.
+
+    ``told`` is the last that was said. What was low is so until there is a tenth more than the least, so that
+    a volume that is just about full does not speak every minute.
+    """
+    before = told.low if told else {}
+    least = {name: free_min_bytes * 11 // 10 if name in before else free_min_bytes for name in free_bytes}
+    low = {name: free for name, free in free_bytes.items() if free < least[name]}
+    if low.keys() == before.keys():
+        return None
+    hint = "free space there, or archive and delete sooner: until then what needs space there is paused"
+    return DiskLow(low, free_min_bytes, hint if low else "")
+
+
+def short_of_space(told: DiskLow | None, free_min: str, *, one_volume: bool) -> dict[str, str]:
+    """Why what needs space is paused, by directory of ``[data]``: just what was said of free space last.
+
+    ``one_volume``: the root and the archive are on one; then what moves from one to the other needs no space.
+    """
+    return {
+        name: f"less than {free_min} is free on the volume of data.{name}: free space there"
+        for name in (told.low if told else ())
+        if not (one_volume and name == "archive")
+    }
 
 
 def _tiers(databases: list[Database]) -> dict[str, Tier]:

@@ -6,9 +6,7 @@ missed. Nothing here opens a database, but for the lease probe, and nothing here
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,10 +14,11 @@ from msgspec.structs import replace
 
 from handlers.contract import Paths
 from handlers.pattern import Pattern
+from watcher.disk import room
 from watcher.plan import settled_at
 from watcher.settings import Data, Settings
 from watcher.state import Database, Facts, Files
-from watcher.tree import SIDECARS, look, walk
+from watcher.tree import SIDECARS, Listing, look, walk
 
 BACKUP_SENTINEL, ARCHIVE_SENTINEL = ".tickward-backup", ".tickward-archive"
 """Lie in those directories, and tell them from a mount point on which nothing is mounted."""
@@ -38,7 +37,16 @@ class Inventory:
         self._data = data
         self._probe = probe
         self._patterns = {name: Pattern(s.pattern) for name, s in data.streams.items()}
+        self._by_head: dict[str, list[str]] = {}
+        """The streams by the directory that their patterns begin with; empty: not always the same one."""
+        for name, stream in data.streams.items():
+            head = stream.pattern.partition("/")[0]
+            self._by_head.setdefault("" if "{" in head else head, []).append(name)
+        self._tails = tuple({s.pattern.rpartition("}")[2] for s in data.streams.values()})
+        """How the names of databases end."""
         self._databases: dict[str, Database] = {}
+        self._unsealed: set[str] = set()
+        """Only these are probed, settle, or may turn out never to have been."""
 
     def get(self, key: str) -> Database | None:
         return self._databases.get(key)
@@ -48,7 +56,11 @@ class Inventory:
 
     def change(self, key: str, **changes: object) -> None:
         """Replace fields of one database: its facts, what is running, ..."""
-        self._databases[key] = replace(self._databases[key], **changes)
+        self._databases[key] = changed = replace(self._databases[key], **changes)
+        if changed.facts.sealed is None:
+            self._unsealed.add(key)
+        else:
+            self._unsealed.discard(key)
 
     def add(self, stream: str, day: date) -> Database:
         """The database of that day, looked at now if it was not known yet."""
@@ -86,10 +98,15 @@ class Inventory:
             since = database.unsettled_since if burst else now
             self.change(key, touched_at=now, unsettled_since=since, held=None)
 
-    def look_at(self, key: str) -> Database:
-        """Look again at one day's files, without counting that as a touch."""
+    def look_at(self, key: str, listing: Listing | None = None) -> Database:
+        """Look again at one day's files, without counting that as a touch.
+
+        If nothing has changed it is the same object: the planner goes by that. ``listing``: see `look`.
+        """
         database = self._register(key)
-        self.change(key, files=look(database.paths, self._data))
+        files = look(database.paths, self._data, listing)
+        if files != database.files:
+            self.change(key, files=files)
         return self._databases[key]
 
     def _register(self, key: str) -> Database:
@@ -100,6 +117,7 @@ class Inventory:
             below = self._patterns[stream].path_of(day)
             paths = Paths.of(data.root, data.backup, data.archive, below)
             self._databases[key] = Database(key, stream, day, paths)
+            self._unsealed.add(key)
         return self._databases[key]
 
     def probe_settled(self, now: datetime, settings: Settings) -> None:
@@ -107,8 +125,9 @@ class Inventory:
 
         One that never settles, because somebody comes and goes all the time, is asked in the end as well.
         """
-        for key, database in self._databases.items():
-            if database.facts.sealed or not database.files.database:
+        for database in self._without_seal():
+            key = database.key
+            if not database.files.database:
                 continue
             if database.held is not None:
                 if _probe_again_at(database, settings) <= now:
@@ -120,6 +139,9 @@ class Inventory:
             elif settled_at(database, settings) <= now:
                 self._probe_one(key, now)
 
+    def _without_seal(self) -> list[Database]:
+        return [self._databases[key] for key in sorted(self._unsealed)]
+
     def _probe_one(self, key: str, now: datetime) -> None:
         # Commits make no events: the files are looked at in the same moment.
         held = self._is_held(self.look_at(key).paths.database)
@@ -127,8 +149,7 @@ class Inventory:
 
     def probe_again_at(self, settings: Settings) -> datetime | None:
         """When to ask once more of databases whose next opening no file event will tell; None if never."""
-        moments = (_probe_again_at(d, settings) for d in self._databases.values() if not d.facts.sealed)
-        first = min(moments, default=_NEVER)
+        first = min((_probe_again_at(each, settings) for each in self._without_seal()), default=_NEVER)
         return None if first == _NEVER else first
 
     def _is_held(self, path: str) -> bool:
@@ -141,11 +162,8 @@ class Inventory:
         """When the next touched database has settled; None if none is unsettled."""
         pending = (
             settled_at(database, settings)
-            for database in self._databases.values()
-            if database.touched_at is not None
-            and database.held is None
-            and not database.facts.sealed
-            and database.files.database
+            for database in self._without_seal()
+            if database.touched_at is not None and database.held is None and database.files.database
         )
         return min((moment for moment in pending if moment > now), default=None)
 
@@ -160,9 +178,10 @@ class Inventory:
 
     def forget_unknown(self, today: date) -> None:
         """Drop days gone by of which there never was a file or a fact: nobody made them."""
-        for key, database in list(self._databases.items()):
+        for database in self._without_seal():
             if database.day < today and database.files == Files() and not database.facts.existed:
-                del self._databases[key]
+                del self._databases[database.key]
+                self._unsealed.remove(database.key)
 
     def require_root(self) -> None:
         """Raise `FileNotFoundError` if the root is not there: nothing may be made in its place."""
@@ -179,22 +198,27 @@ class Inventory:
 
     def free_bytes(self) -> dict[str, int]:
         """Free space, by the directory of ``[data]`` that it is for; nothing of one that is not there."""
-        found = {}
-        for name in ("root", "backup", "archive"):
-            with suppress(OSError):
-                found[name] = shutil.disk_usage(getattr(self._data, name)).free
-        return found
+        return {each.directory: each.free_bytes for each in room(self._data)}
+
+    def one_volume(self) -> bool:
+        """Whether a file moves from the root to the archive without being copied."""
+        devices = {each.directory: each.device for each in room(self._data)}
+        return "root" in devices and devices["root"] == devices.get("archive")
 
     def key_of(self, path: str) -> str | None:
         """The key of the database that a path is an artefact of; None if it is not ours."""
+        name = _database_name(path)
+        if not name.endswith(self._tails):
+            return None  # most of what is asked for, and there may be hundreds of patterns
         for top in _tops(self._data):
-            if path.startswith(top + "/"):
-                return self._key_below(_database_name(path[len(top) + 1 :]))
+            if name.startswith(top + "/"):
+                return self._key_below(name[len(top) + 1 :])
         return None
 
     def _key_below(self, path: str) -> str | None:
-        for stream, pattern in self._patterns.items():
-            if (day := pattern.day_of(path)) is not None:
+        head = path.partition("/")[0]
+        for stream in (*self._by_head.get(head, ()), *self._by_head.get("", ())):
+            if (day := self._patterns[stream].day_of(path)) is not None:
                 return f"{stream}/{day}"
         return None
 

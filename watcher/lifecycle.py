@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
 from handlers.contract import Step
 from watcher.settings import Ageing, Settings
-from watcher.state import Database
+from watcher.state import Database, Facts
 
 
 class State(StrEnum):
@@ -30,13 +31,25 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+Tier = Literal["hot", "warm", "cold", "gone"]
+"""Uncompressed; compressed; in the archive; deleted by the policy."""
+
+
+def tier_of(state: State) -> Tier | None:
+    """Where a day in a state is kept; None for one of which there is nothing, and never was."""
+    return None if state is State.ABSENT else _TIERS.get(state, "hot")
+
+
+_TIERS: dict[State, Tier] = {State.COMPRESSED: "warm", State.ARCHIVED: "cold", State.EXPIRED: "gone"}
+
+
 class Stage(Struct, frozen=True):
     """One step in a day's life."""
 
     step: Step
     state: State
     """The state that it leads to."""
-    behind: Callable[[Database], bool]
+    behind: Callable[[Facts], bool]
     """Whether the day has been through it: a matter of recorded facts."""
     intact: Callable[[Database], bool]
     """Whether the files that it made are still there: if not, the step is done once more."""
@@ -44,9 +57,11 @@ class Stage(Struct, frozen=True):
     enabled: Callable[[Settings], bool] = lambda _: True
 
 
-def _is_backed_up(database: Database) -> bool:
-    backed_up, sealed = database.facts.backed_up, database.facts.sealed
-    if backed_up is None or sealed is None:
+def _is_backed_up(facts: Facts) -> bool:
+    backed_up, sealed = facts.backed_up, facts.sealed
+    if backed_up is None:
+        return facts.compressed is not None  # adopted: it has a compressed second copy, or gets one
+    if sealed is None:
         return False
     return not backed_up.live and backed_up.sha256 == sealed.sha256
 
@@ -63,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         step=Step.SEAL,
         state=State.SEALED,
-        behind=lambda database: database.facts.sealed is not None,
+        behind=lambda facts: facts.sealed is not None,
         intact=lambda _: True,
         # As soon as a day is over and its writer has gone: no setting may delay the proof.
         ageing=lambda _: Ageing(),
@@ -78,14 +93,14 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         step=Step.COMPRESS,
         state=State.COMPRESSED,
-        behind=lambda database: database.facts.compressed is not None,
+        behind=lambda facts: facts.compressed is not None,
         intact=lambda database: database.files.backup_compressed is not None,
         ageing=lambda settings: settings.compress,
     ),
     Stage(
         step=Step.ARCHIVE,
         state=State.ARCHIVED,
-        behind=lambda database: database.facts.archived is not None,
+        behind=lambda facts: facts.archived is not None,
         intact=lambda database: database.files.archived is not None,
         ageing=lambda settings: settings.archive,
         enabled=lambda settings: settings.archive.enabled,
@@ -93,7 +108,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         step=Step.EXPIRE,
         state=State.EXPIRED,
-        behind=lambda database: database.facts.expired is not None,
+        behind=lambda facts: facts.expired is not None,
         intact=lambda _: True,
         ageing=lambda settings: settings.expire,
         enabled=lambda settings: settings.expire.enabled,
@@ -103,9 +118,9 @@ STAGES: tuple[Stage, ...] = (
 
 def state_of(database: Database) -> State:
     """The last stage that lies behind the day; before the first, what its writer is doing."""
-    for stage in reversed(STAGES):
-        if stage.behind(database):
-            return stage.state
+    recorded = recorded_state(database.facts)
+    if recorded not in _WRITERS:
+        return recorded
     if not database.files.primary:
         return State.ABSENT
     if database.facts.opened or database.held:
@@ -113,9 +128,25 @@ def state_of(database: Database) -> State:
     return State.CLOSED if database.facts.closed else State.CREATED
 
 
+def recorded_state(facts: Facts) -> State:
+    """The same by what the journal knows, without a look at the files."""
+    for stage in reversed(STAGES):
+        if stage.behind(facts):
+            return stage.state
+    if facts.opened:
+        return State.ACTIVE
+    if facts.closed or facts.previous:
+        return State.CLOSED
+    return State.CREATED if facts.existed else State.ABSENT
+
+
+_WRITERS = (State.ABSENT, State.CREATED, State.ACTIVE, State.CLOSED)
+"""The states of a day that its writer may still have."""
+
+
 def next_stage(database: Database, settings: Settings) -> Stage | None:
     """The first stage that the day has yet to go through, or to repair; None at the end."""
     for stage in STAGES:
-        if stage.enabled(settings) and not (stage.behind(database) and stage.intact(database)):
+        if stage.enabled(settings) and not (stage.behind(database.facts) and stage.intact(database)):
             return stage
     return None

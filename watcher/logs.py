@@ -33,6 +33,7 @@ KEYS = (
     "step",  # the step it came from
     "seconds",  # how long that step took
     "bytes",  # the size that it was about
+    "address",  # of a socket, where it could not be had, or could again
     "error",  # what failed
     "hint",  # what to do about it
     "data",  # the event's data, as published
@@ -46,6 +47,7 @@ _LEVELS = {
     "deferred": "WARNING",
     "reopened": "WARNING",
     "repaired": "WARNING",
+    "disk_low": "WARNING",
     "expired": "WARNING",  # what is gone for good is seen also where only warnings are kept
     "health": "DEBUG",
 }
@@ -62,6 +64,7 @@ _STEPS = {
     "repaired": "verify",
     "lost": "verify",
     "drilled": "drill",
+    "adopted": "adopt",
 }
 
 

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from handlers.contract import Done, Lost, Outcome, Step
 from watcher.clock import Clock, ClockDoubt
 from watcher.desk import Desk, Ticket
-from watcher.events import DAEMON_KEY, Configured, Event, Record, Rotated
+from watcher.events import DAEMON_KEY, Configured, DiskLow, Event, Progress, Record, Rotated
 from watcher.filesystem import Hints
-from watcher.health import health, health_at
+from watcher.health import disk_low, health, health_at, short_of_space
 from watcher.holds import judge
 from watcher.inventory import Inventory
 from watcher.journal import Journal, Witness
@@ -32,11 +32,11 @@ from watcher.plan import (
     Entry,
     Order,
     Plan,
+    Planner,
     Wait,
     at_midnight,
     next_midnight,
     ordered,
-    plan,
     wanted,
 )
 from watcher.plan.retention import policy_in_words
@@ -45,6 +45,9 @@ from watcher.requests import Finished
 from watcher.settings import Settings
 from watcher.state import Facts, fold
 
+NO_TIMES: Mapping[str, float] = {}
+_DISK_LOOK = timedelta(minutes=1)
+"""How often free space is looked at."""
 _MAX_ROUNDS = 5
 """Recording one thing can reveal the next (closed, then re-opened); more than this is a defect."""
 
@@ -85,6 +88,7 @@ class Loop:
         self._pool = pool
         self._announce = announce
         self._write_metadata = write_metadata
+        self._planner = Planner()
         self._streams: dict[str, Facts] = {}
         self._unrecorded: list[Outcome] = []
         self._scan_at: datetime | None = None
@@ -92,6 +96,7 @@ class Loop:
         self._began = (clock.now(), clock.elapsed())
         """The time of the newest event before the start, and what the clock that only runs showed then."""
         self._pruned_on: date | None = None
+        self._disk_at: datetime | None = None
         self._broken = False
         """Whether it has been said that the journal is not what was recorded."""
 
@@ -117,6 +122,7 @@ class Loop:
             self._look(now, hints)
         finally:
             self._answer(tickets, now)  # also when the root is gone: a hold must not wait for it
+        self._look_at_disks(now)
         current = self._plan_and_notice(now)
         self._rotate(now)
         self.desk.advance(partial(self._planned, now), self._pool.has_room, self._start)
@@ -133,7 +139,10 @@ class Loop:
             moments.append(self.last_plan.next_due)
         settling = self._inventory.unsettled_until(now, self.settings)
         again = self._inventory.probe_again_at(self.settings)
-        moments += [moment for moment in (settling, again, self._health_at(now)) if moment is not None]
+        # What is paused goes on as soon as there is space again, and nothing tells of that.
+        told = self._disk_told()
+        space = self._disk_at if told and told.low else None
+        moments += [moment for moment in (settling, again, self._health_at(now), space) if moment is not None]
         return max(min(moments), now)
 
     def busy(self) -> bool:
@@ -168,11 +177,11 @@ class Loop:
         self._write_metadata(self.rotated(), witness)
 
     def take_outcomes(self, now: datetime) -> None:
-        """Record what jobs have returned since the last time."""
+        """Record what jobs have returned since the last time: all of it in one transaction."""
         self._unrecorded += self._pool.collect()
-        while self._unrecorded:
-            self._take(self._unrecorded[0], now)
-            self._unrecorded.pop(0)  # only now: a journal that could not be written is tried again
+        if self._unrecorded:
+            self._take(self._unrecorded, now)
+            self._unrecorded = []  # only now: a journal that could not be written is tried again
 
     def scan_again(self) -> None:
         """Walk the whole tree in the next step: after an error nothing is taken for known."""
@@ -181,6 +190,7 @@ class Loop:
     def reconfigure(self, settings: Settings) -> None:
         """Put other settings in force; what is running ends under the old ones."""
         self.settings = settings
+        self._disk_at = None  # by another least there may be too little
         self.record_policy(self._clock.now())
 
     def record_policy(self, now: datetime) -> None:
@@ -189,18 +199,33 @@ class Loop:
         if self._streams.get(DAEMON_KEY, Facts()).configured != configured:
             self.record([(DAEMON_KEY, configured)], now)
 
-    def tell_progress(self) -> None:
-        """Tell those who wait for an order how far it is."""
-        self.desk.tell_progress(self._pool.progress())
+    def tell_progress(self) -> dict[str, Progress]:
+        """Tell those who wait for an order how far it is; and the caller, of every step that says so."""
+        told = self._pool.progress()
+        self.desk.tell_progress(told)
+        steps = {job.key: job.step for job in self._pool.running()}
+        return {
+            key: Progress(steps[key], min(done, total), total)
+            for key, (done, total) in told.items()
+            if total and key in steps
+        }
+
+    @property
+    def working(self) -> bool:
+        """Whether a job is running."""
+        return bool(self._pool.running())
 
     def rest(self) -> None:
         """Called when there is time: lets idle workers go."""
         self._pool.rest()
 
     def record(
-        self, entries: list[tuple[str, Event]], now: datetime, seconds: float | None = None
+        self, entries: list[tuple[str, Event]], now: datetime, seconds: Mapping[str, float] = NO_TIMES
     ) -> list[Record]:
-        """Record, then fold the events into what is held in memory, then announce them."""
+        """Record all or none, then fold the events into what is held in memory, then announce them.
+
+        ``seconds``: how long the steps took that led to them, by key.
+        """
         records = self._journal.record(entries, now)
         for record, (key, event) in zip(records, entries, strict=True):
             if "/" in key:
@@ -209,7 +234,7 @@ class Loop:
                 self._inventory.change(key, facts=fold(database.facts, event, now))
             else:
                 self._streams[key] = fold(self._streams.get(key, Facts()), event, now)
-            self._announce(record, event, seconds)
+            self._announce(record, event, seconds.get(key))
         return records
 
     def _rotate(self, now: datetime) -> None:
@@ -233,18 +258,34 @@ class Loop:
         self._inventory.forget_unknown(now.date())
         self._inventory.probe_settled(now, self.settings)
 
+    def _look_at_disks(self, now: datetime) -> None:
+        """Say where space begins or ceases to be short: what is said is what is planned by."""
+        if self._disk_at is not None and now < self._disk_at <= now + _DISK_LOOK:
+            return
+        self._disk_at = now + _DISK_LOOK
+        free_min = self.settings.health.free_min_bytes
+        if low := disk_low(self._inventory.free_bytes(), free_min, self._disk_told()):
+            self.record([(DAEMON_KEY, low)], now)
+
+    def _disk_told(self) -> DiskLow | None:
+        return self._streams.get(DAEMON_KEY, Facts()).disk_low
+
     def _plan_and_notice(self, now: datetime) -> Plan:
         for _ in range(_MAX_ROUNDS):
-            current = plan(self._inventory.databases(), self.settings, now, self._doubts())
+            current = self._planner.plan(self._inventory.databases(), self.settings, now, self._doubts())
             if not current.notices:
                 break
             self.record([(notice.key, notice.event) for notice in current.notices], now)
         return current
 
     def _doubts(self) -> Doubts:
-        inventory = self._inventory
+        inventory, free_min = self._inventory, self.settings.health.free_min
         return Doubts(
-            inventory.backup_doubt(), inventory.archive_doubt(), self.journal_doubt, self._clock_doubt.until
+            inventory.backup_doubt(),
+            inventory.archive_doubt(),
+            self.journal_doubt,
+            self._clock_doubt.until,
+            short_of_space(self._disk_told(), free_min, one_volume=inventory.one_volume()),
         )
 
     def _answer(self, tickets: list[Ticket], now: datetime) -> None:
@@ -313,15 +354,21 @@ class Loop:
     def _planned(self, now: datetime, order: Order) -> list[Entry]:
         return ordered(self._inventory.databases(), self.settings, now, order, self._doubts())
 
-    def _take(self, outcome: Outcome, now: datetime) -> None:
+    def _take(self, outcomes: list[Outcome], now: datetime) -> None:
+        ended = [(outcome, self._event_of(outcome, now)) for outcome in outcomes]
+        entries = [(outcome.job.key, event) for outcome, event in ended if event is not None]
+        seconds = {outcome.job.key: outcome.seconds for outcome in outcomes}
+        records = iter(self.record(entries, now, seconds) if entries else [])
+        for outcome, event in ended:
+            self.failures += is_failure(outcome) or isinstance(event, Lost)
+            self._inventory.change(outcome.job.key, running=None)
+            self.desk.ended(outcome, event, next(records) if event is not None else None)
+
+    def _event_of(self, outcome: Outcome, now: datetime) -> Event | None:
         job, database = outcome.job, self._inventory.look_at(outcome.job.key)
-        event = event_of(outcome, database, self.settings.workers, now)
         if job.step is Step.SEAL and not isinstance(outcome, Done):
             self._inventory.change(job.key, attempted_at=now)
-        self.failures += is_failure(outcome) or isinstance(event, Lost)
-        record = self.record([(job.key, event)], now, outcome.seconds)[0] if event is not None else None
-        self._inventory.change(job.key, running=None)
-        self.desk.ended(outcome, event, record)
+        return event_of(outcome, database, self.settings.workers, now)
 
 
 def _not_at_midnight(moment: datetime) -> datetime:

@@ -6,6 +6,7 @@ shows (`watcher.audit`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handlers.files import publish_over, temporary
+from handlers.files import fsync_directory, publish_new, publish_over, temporary
+from watcher.errors import TickwardError
 from watcher.events import Rotated
 from watcher.journal import Journal, Witness
 from watcher.journal_format import BrokenError
@@ -55,11 +57,20 @@ def read_witness(root: Path) -> Witness | None:
         return None
 
 
-def doubt(root: Path, journal: Journal) -> str:
-    """Why this may not be the journal that was here before; empty if nothing speaks against it."""
+def doubt(root: Path, journal: Journal | None) -> str:
+    """Why this may not be the journal that was here before; empty if nothing speaks against it.
+
+    None: there is none.
+    """
     witness = read_witness(root)
     if witness is None:
         return ""
+    if journal is None:
+        return (
+            f"{root / NAME} knows a journal of {witness.sequence} events until {witness.at:%Y-%m-%d %H:%M} "
+            "UTC, and there is none in data.state: put it back before a daemon is started, which would begin "
+            "another"
+        )
     if witness.epoch != f"{journal.epoch:x}":
         what = f"another journal, of {witness.sequence} events until {witness.at:%Y-%m-%d %H:%M} UTC"
     elif witness.sequence > journal.head():
@@ -71,8 +82,58 @@ def doubt(root: Path, journal: Journal) -> str:
     return (
         f"{root / NAME} knows {what}: what was on hold may not be known to be. Nothing is compressed, "
         "archived, deleted or judged until that journal is back; or, once what must be kept is on hold "
-        f"again, until {NAME} is moved away and tickward started anew"
+        "again, until `tickward adopt --accept-journal`, and tickward is started anew"
     )
+
+
+def set_aside(root: Path) -> Path:
+    """Give the file another name beside it, and say which: a person has seen to what it says.
+
+    Raises `TickwardError` if it is not there, or cannot be moved.
+    """
+    file = root / NAME
+    aside = _kept(file)
+    try:
+        file.replace(aside)  # also what was noted in the meantime
+        fsync_directory(root)
+    except OSError as error:
+        raise TickwardError(f"{file} cannot be moved to {aside}: {error.strerror}") from None
+    return aside
+
+
+def keep_foreign(root: Path) -> Path | None:
+    """Keep a copy of a file that scripts have written, before the daemon writes its own; None: it is ours.
+
+    Raises `TickwardError` if it cannot be kept.
+    """
+    file = root / NAME
+    try:
+        known = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        known = None  # whatever it is, it is kept
+    if isinstance(known, dict) and "streams" in known:
+        return None
+    return _kept(file)
+
+
+def _kept(file: Path) -> Path:
+    """Copy it under another name, unless just that was kept before; and say which."""
+    try:
+        content = file.read_bytes()
+        for number in itertools.count(1):
+            aside = file.with_name(f"{file.name}.before-adoption" + (f"-{number}" if number > 1 else ""))
+            if aside.exists() and aside.read_bytes() != content:
+                continue
+            if not aside.exists():
+                with temporary(aside) as fresh:
+                    fresh.write_bytes(content)
+                    publish_new(fresh, aside)
+            return aside
+    except OSError as error:
+        raise TickwardError(f"{file} cannot be kept under another name: {error}") from None
+    raise AssertionError  # there is always another number
 
 
 def _is_another(journal: Journal, witness: Witness) -> bool:

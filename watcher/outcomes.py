@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from handlers.contract import (
+    Adopting,
     Done,
     Expiry,
     Failure,
@@ -20,12 +21,12 @@ from handlers.contract import (
 )
 from watcher.events import Conflict, Corrupt, Deferred, Event, Failed, Reopened
 from watcher.plan import Action, Order
-from watcher.schedule import due
+from watcher.schedule import backoff, due
 from watcher.settings import TOPS, Settings, Workers
 from watcher.state import Database, Facts
 
 _MIB = 1024 * 1024
-_BY_HAND = (Step.RESTORE, Step.MERGE)
+_BY_HAND = (Step.RESTORE, Step.MERGE, Step.ADOPT)
 
 
 def job_of(action: Action, database: Database, settings: Settings, order: Order | None = None) -> Job:
@@ -45,6 +46,7 @@ def job_of(action: Action, database: Database, settings: Settings, order: Order 
         superseded=facts.superseded,
         restoring=_restoring(action, settings, order),
         expiry=_expiry(action, database, settings),
+        adopting=_adopting(action, facts, settings, order),
         by=action.by,
     )
 
@@ -58,7 +60,7 @@ def _options(step: Step, database: Database, settings: Settings, order: Order | 
         table=stream.table,
         level=order.level if order is not None and order.level is not None else compress.level,
         frame_bytes=compress.frame_bytes,
-        threads=settings.restore.threads if step is Step.RESTORE else compress.threads,
+        threads=settings.restore.threads if step in (Step.RESTORE, Step.ADOPT) else compress.threads,
         managed=tuple(getattr(settings.data, top) for top in TOPS),
         quiet_seconds=settings.watch.settle_seconds / settings.clock.scale,
         bytes_per_second=mib_per_second * _MIB,
@@ -82,6 +84,15 @@ def _restoring(action: Action, settings: Settings, order: Order | None) -> Resto
     # Ordered means due now: the copy is kept from this moment on.
     keep_until = action.due + timedelta(days=settings.restore.keep_days)
     return Restoring(order.target, order.force, None if order.target else keep_until)
+
+
+def _adopting(action: Action, facts: Facts, settings: Settings, order: Order | None) -> Adopting | None:
+    if action.step is not Step.ADOPT:
+        return None
+    scratch = f"{settings.data.state}/adopt/{action.key.replace('/', '_')}.db"
+    # A day may be put on hold before anything else is known of it.
+    reencode = order is not None and order.reencode and facts.hold is None
+    return Adopting(scratch, settings.health.free_min_bytes, reencode)
 
 
 def event_of(outcome: Outcome, database: Database, workers: Workers, now: datetime) -> Event | None:
@@ -129,7 +140,7 @@ def _deferred(failure: Failure, facts: Facts, now: datetime) -> Event | None:
 def _failed(failure: Failure, database: Database, workers: Workers, now: datetime) -> Event:
     before = database.facts.failed.get(failure.job.step)
     attempt = before.attempt + 1 if before else 1
-    delay = min(workers.retry_seconds * 2 ** min(attempt - 1, 30), workers.retry_max_seconds)
+    delay = backoff(workers.retry_seconds, workers.retry_max_seconds, attempt)
     return Failed(
         step=failure.job.step,
         error=failure.message,

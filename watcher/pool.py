@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,13 +21,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from handlers import progress
 from handlers.contract import Failure, Job, Outcome, Step, Trouble
+from watcher.parent import die_with, leave_signals_to_it
 
 Run = Callable[[Job], Outcome]
 T = TypeVar("T")
 
 IDLE_SECONDS = 30.0
 """Workers that had nothing to do for so long are let go, and with them their memory."""
-_LONG = (Step.COMPRESS, Step.ARCHIVE, Step.RESTORE, Step.MERGE, Step.VERIFY, Step.DRILL)
+_LONG = (Step.COMPRESS, Step.ARCHIVE, Step.RESTORE, Step.MERGE, Step.VERIFY, Step.DRILL, Step.ADOPT)
 
 
 class Pool:
@@ -39,17 +39,24 @@ class Pool:
         count: workers at most.
         executor: makes the executor; any `concurrent.futures.Executor` will do.
         wake: called, from another thread, whenever a job has ended.
+        elapsed: the clock that tells when jobs began.
     """
 
     def __init__(
-        self, run: Run, count: int, executor: Callable[[], Executor], wake: Callable[[], None]
+        self,
+        run: Run,
+        count: int,
+        executor: Callable[[], Executor],
+        wake: Callable[[], None],
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
         self._count = count
         self._make_executor = executor
         self._wake = wake
+        self._elapsed = elapsed
         self._executor: Executor | None = None
-        self._running: dict[str, tuple[Job, Future[Outcome]]] = {}
+        self._running: dict[str, tuple[Job, Future[Outcome], float]] = {}
         self._ended: deque[Outcome] = deque()
         self._lock = threading.Lock()
         self._idle_since = time.monotonic()
@@ -57,18 +64,23 @@ class Pool:
     def has_room(self, step: Step) -> bool:
         """Whether one more such job may start. Long steps leave a worker for the others."""
         with self._lock:
-            long = sum(job.step in _LONG for job, _ in self._running.values())
+            long = sum(job.step in _LONG for job, _, _ in self._running.values())
             bound = max(1, self._count - 1) if step in _LONG else self._count
             return len(self._running) < self._count and (step not in _LONG or long < bound)
 
     def running(self) -> list[Job]:
         with self._lock:
-            return [job for job, _ in self._running.values()]
+            return [job for job, _, _ in self._running.values()]
+
+    def ages(self) -> list[tuple[Job, float]]:
+        """The running jobs, and for how many seconds each has been running."""
+        with self._lock:
+            return [(job, self._elapsed() - began) for job, _, began in self._running.values()]
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """How far the running jobs are, by key: bytes done, bytes in all; (0, 0): it does not say."""
         with self._lock:
-            running = {key: future for key, (_, future) in self._running.items()}
+            running = {key: future for key, (_, future, _) in self._running.items()}
         executor = self._executor
         if not isinstance(executor, Workers):
             return {}
@@ -87,7 +99,7 @@ class Pool:
             future = Future()
             future.set_exception(error)
         with self._lock:
-            self._running[job.key] = (job, future)
+            self._running[job.key] = (job, future, self._elapsed())
         future.add_done_callback(lambda ended: self._finish(job, ended))
 
     def collect(self) -> list[Outcome]:
@@ -110,7 +122,7 @@ class Pool:
         """Let running jobs end for at most ``seconds``, then end their workers. True if all ended."""
         deadline = time.monotonic() + seconds
         with self._lock:
-            futures = [future for _, future in self._running.values()]
+            futures = [future for _, future, _ in self._running.values()]
         for future in futures:
             _wait(future, deadline - time.monotonic())
         ended = all(future.done() for future in futures)
@@ -241,25 +253,15 @@ def _wait(future: Future[Outcome], seconds: float) -> None:
 
 def _prepare_worker(nice: int, parent: int, cells: progress.Cells) -> None:
     progress.listen(cells)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the daemon decides when its workers end
-    _die_with_parent(parent)
+    leave_signals_to_it()
+    die_with(parent)  # it must not go on beside the next daemon's
     os.nice(nice)
     if nice > 0:
         _lower_io_priority()
 
 
-_PR_SET_PDEATHSIG = 1
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_LOWEST_BEST_EFFORT = (2 << 13) | 7
-
-
-def _die_with_parent(parent: int) -> None:
-    """Linux: a worker whose daemon was killed must not go on beside the next one's."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _lower_io_priority() -> None:

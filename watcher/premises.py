@@ -81,12 +81,15 @@ def require_streams(settings: Settings, known: Mapping[str, Facts]) -> list[str]
     ]
 
 
-def keep_sentinels(settings: Settings, known: Mapping[str, Facts]) -> None:
+def keep_sentinels(settings: Settings, known: Mapping[str, Facts], journal_doubt: str = "") -> None:
     """Make the directories of copies and mark them as what they are, unless known copies should be there.
 
-    Then one that is missing is not mounted: what was made in its place would be taken for it.
+    Then one that is missing is not mounted: what was made in its place would be taken for it. So it may be if
+    the journal is in doubt, which may have known copies there.
     """
-    if not any(facts.backed_up for facts in known.values()):
+    if journal_doubt:
+        return
+    if not any(facts.backed_up or facts.compressed for facts in known.values()):
         _prepare("backup", settings)
         (Path(settings.data.backup) / BACKUP_SENTINEL).touch()
     if not any(facts.archived for facts in known.values()):

@@ -6,6 +6,7 @@ plus its age. Never by a file's mtime, never by when the daemon happened to run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -20,6 +21,11 @@ NEVER = "never"
 """The schedule of what is not wanted."""
 _WRONG = timedelta(days=1)
 """What is recorded as further ahead than this was recorded by a clock that was wrong."""
+
+
+def backoff(first_seconds: float, most_seconds: float, attempt: int) -> float:
+    """Seconds to wait after so many attempts that failed: they double, up to a maximum."""
+    return min(math.ldexp(first_seconds, min(attempt - 1, 64)), most_seconds)
 
 
 def start_of(day: date) -> datetime:

@@ -28,8 +28,8 @@ Text = Annotated[str, Meta(min_length=1)]
 Days = Annotated[int, Meta(ge=0, le=36500)]
 
 
-_SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)")
-_UNITS = {"KiB": 10, "MiB": 20}
+_SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB|GiB|TiB)")
+_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _FRAMES = range(64 << 10, 16 << 20)
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -65,12 +65,16 @@ class Data(Section, frozen=True):
             raise ValueError("streams: name at least one, as [data.streams.ticks]")
         if unfit := [name for name in self.streams if not _STREAM_NAME.fullmatch(name)]:
             raise ValueError(f"streams: the name {unfit[0]!r} must be of a-z, 0-9, _ and -")
-        patterns = [(name, Pattern(stream.pattern)) for name, stream in self.streams.items()]
-        for index, (name, pattern) in enumerate(patterns):
-            for other_name, other in patterns[:index]:
-                if pattern.overlaps(other):
+        # Only where one literal beginning begins another can a path belong to both: those are neighbours.
+        patterns = sorted((stream.pattern.partition("{")[0], name) for name, stream in self.streams.items())
+        for index, (begin, name) in enumerate(patterns):
+            for other_begin, other in patterns[index + 1 :]:
+                if not other_begin.startswith(begin):
+                    break
+                if Pattern(self.streams[name].pattern).overlaps(Pattern(self.streams[other].pattern)):
+                    first, second = sorted((name, other), key=list(self.streams).index)
                     raise ValueError(
-                        f"streams: the patterns of {other_name!r} and {name!r} overlap: "
+                        f"streams: the patterns of {first!r} and {second!r} overlap: "
                         "a file would belong to both"
                     )
 
@@ -123,8 +127,7 @@ class Compress(Ageing, frozen=True):
     @property
     def frame_bytes(self) -> int:
         """0 if it is no size at all."""
-        found = _SIZE.fullmatch(self.frame)
-        return int(found[1]) << _UNITS[found[2]] if found else 0
+        return _bytes_of(self.frame) or 0
 
 
 class Archive(Ageing, frozen=True):
@@ -158,9 +161,16 @@ class Verify(Section, frozen=True):
 
 class HealthSettings(Section, frozen=True):
     schedule: str = "0 * * * *"
+    free_min: str = "1 GiB"
 
     def __post_init__(self) -> None:
         _require_times("schedule", self.schedule)
+        if _bytes_of(self.free_min) is None:
+            raise ValueError(f"free_min: {self.free_min!r} is not a size such as 1 GiB; 0 MiB for never")
+
+    @property
+    def free_min_bytes(self) -> int:
+        return _bytes_of(self.free_min) or 0
 
 
 class JournalSettings(Section, frozen=True):
@@ -179,13 +189,44 @@ class Events(Section, frozen=True):
     publish: str = "tcp://127.0.0.1:5556"
     replay: str = "tcp://127.0.0.1:5557"
     heartbeat_seconds: Positive = 2.0
+    curve: bool = False
+    keys: Text = "data/ticks/state/keys"
 
     def __post_init__(self) -> None:
         for key, endpoint in (("publish", self.publish), ("replay", self.replay)):
-            if problem := addresses.problem_with(endpoint):
+            if problem := addresses.problem_with(endpoint, curve=self.curve):
                 raise ValueError(f"{key}: {problem}")
         if self.publish == self.replay:
             raise ValueError(f"replay: {self.replay!r} is the address of events.publish already")
+
+
+class Hook(Section, frozen=True):
+    """What is run, or told, when an event of some name was recorded."""
+
+    run: Text
+    """A command for the shell, or the URL of a webhook."""
+    timeout_seconds: Positive = 60.0
+    attempts: Annotated[int, Meta(ge=1, le=1000)] = 6
+    retry_seconds: Positive = 5.0
+    retry_max_seconds: Positive = 600.0
+
+
+HookValue = Hook | Text | tuple[Hook | Text, ...]
+"""A command, a URL, a table with more to say, or several of those."""
+
+
+class Web(Section, frozen=True):
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        _require_local("listen", self.listen)
+
+
+class Metrics(Section, frozen=True):
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        _require_local("listen", self.listen)
 
 
 class Log(Section, frozen=True):
@@ -225,11 +266,28 @@ class Settings(Section, frozen=True):
     journal: JournalSettings = msgspec.field(default_factory=JournalSettings)
     workers: Workers = msgspec.field(default_factory=Workers)
     events: Events = msgspec.field(default_factory=Events)
+    hooks: dict[str, HookValue] = msgspec.field(default_factory=dict)
+    web: Web = msgspec.field(default_factory=Web)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
     log: Log = msgspec.field(default_factory=Log)
     clock: ClockSettings = msgspec.field(default_factory=ClockSettings)
 
     def __post_init__(self) -> None:
         _require_order(self)
+        if self.web.listen and self.web.listen == self.metrics.listen:
+            raise ValueError(f"metrics.listen: {self.metrics.listen!r} is the address of web.listen already")
+
+    def hooks_of(self, event: str) -> tuple[Hook, ...]:
+        """What is to be run when this event was recorded."""
+        given = self.hooks.get(event, ())
+        each = given if isinstance(given, tuple) else (given,)
+        return tuple(hook if isinstance(hook, Hook) else Hook(hook) for hook in each)
+
+
+def _bytes_of(size: str) -> int | None:
+    """None if it is no size at all."""
+    found = _SIZE.fullmatch(size)
+    return int(found[1]) << _UNITS[found[2]] if found else None
 
 
 def _require_order(settings: Settings) -> None:
@@ -252,6 +310,12 @@ def _require_order(settings: Settings) -> None:
                 f"Change one of them, or set {name}.enabled = false"
             )
         before, age = name, section.after_days
+
+
+def _require_local(key: str, listen: str) -> None:
+    """Empty, or an address that only this machine can reach: what is shown there is for whoever asks."""
+    if listen and (problem := addresses.problem_with_local(listen)):
+        raise ValueError(f"{key}: {problem}")
 
 
 def _require_times(key: str, value: str) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from handlers.holders import held_for_writing
+from watcher.events import DAEMON_KEY
+from watcher.health import disk_low, short_of_space
 from watcher.inventory import Inventory
 from watcher.journal import Journal
 from watcher.lock import Lock
@@ -42,14 +44,10 @@ def survey(settings: Settings, now: datetime) -> Survey:
     inventory = Inventory(settings.data, lambda path: held_for_writing(Path(path)))
     inventory.add_known(facts)
     inventory.scan()
-    for stream, day in wanted(settings, now):
-        inventory.add(stream, day)
-    inventory.probe_settled(now, settings)
-    inventory.forget_unknown(now.date())
-    # Before the first start there are no sentinels yet; the daemon is about to make them.
-    doubts = Doubts(inventory.backup_doubt(), inventory.archive_doubt(), journal_doubt) if head else Doubts()
+    known = journal_doubt if head or journal_doubt else None
+    doubts = doubts_of(inventory, settings, known, facts.get(DAEMON_KEY, Facts()))
     return Survey(
-        plan=_plan(inventory, settings, now, doubts),
+        plan=assess(inventory, settings, now, doubts),
         doubts=doubts,
         settings=settings,
         databases={database.key: database for database in inventory.databases()},
@@ -57,6 +55,33 @@ def survey(settings: Settings, now: datetime) -> Survey:
         daemon_pid=Lock(Path(settings.data.state)).holder(),
         head=head,
     )
+
+
+def doubts_of(inventory: Inventory, settings: Settings, journal_doubt: str | None, daemon: Facts) -> Doubts:
+    """What is better not done now. ``journal_doubt``: None before the first start.
+
+    Then there are no sentinels yet; the daemon is about to make them.
+    """
+    low = _short_of_space(inventory, settings, daemon)
+    if journal_doubt is None:
+        return Doubts(low=low)
+    return Doubts(inventory.backup_doubt(), inventory.archive_doubt(), journal_doubt, low=low)
+
+
+def assess(inventory: Inventory, settings: Settings, now: datetime, doubts: Doubts) -> Plan:
+    """Plan for databases that have just been looked at, and for those that are to be created."""
+    for stream, day in wanted(settings, now):
+        inventory.add(stream, day)
+    inventory.probe_settled(now, settings)
+    inventory.forget_unknown(now.date())
+    return _plan(inventory, settings, now, doubts)
+
+
+def _short_of_space(inventory: Inventory, settings: Settings, daemon: Facts) -> dict[str, str]:
+    """By what will have been said of free space at the daemon's next look."""
+    told, health = daemon.disk_low, settings.health
+    told = disk_low(inventory.free_bytes(), health.free_min_bytes, told) or told
+    return short_of_space(told, health.free_min, one_volume=inventory.one_volume())
 
 
 def _plan(inventory: Inventory, settings: Settings, now: datetime, doubts: Doubts) -> Plan:
@@ -79,6 +104,6 @@ def _recorded(settings: Settings) -> tuple[dict[str, Facts], int, str]:
     """The facts, the number of the newest event, and why it may not be the journal that it was."""
     journal = Journal.open_for_reading(journal_file(settings.data))
     if journal is None:
-        return {}, 0, ""
+        return {}, 0, doubt(Path(settings.data.root), None)
     with journal:
         return journal.all_facts(), journal.head(), doubt(Path(settings.data.root), journal)

@@ -23,12 +23,17 @@ class Wakeup:
         with suppress(OSError):  # full: it is awake already; closed: it sleeps no more
             self._writing.send(b"!")
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until called, or for so many seconds; a call made before counts."""
-        select.select([self._reading], [], [], max(seconds, 0.0))
+    def wait(self, seconds: float) -> bool:
+        """Sleep until called, or for so many seconds; a call made before counts. Whether it was called."""
+        woken, _, _ = select.select([self._reading], [], [], max(seconds, 0.0))
         with suppress(BlockingIOError):
             while self._reading.recv(4096):
                 pass
+        return bool(woken)
+
+    def fileno(self) -> int:
+        """To sleep on it together with others; what is readable then is taken by `wait`."""
+        return self._reading.fileno()
 
     def close(self) -> None:
         self._reading.close()

@@ -34,6 +34,7 @@ _TELLING = (
     "set_aside",
     "wal_bytes",
     "holders",
+    "low",
     "reason",
     "step",
     "error",
@@ -67,10 +68,17 @@ def span(keys: Sequence[str]) -> str:
     return keys[0] if len(keys) == 1 else f"{len(keys)} days, {keys[0]} to {keys[-1]}"
 
 
+def count_of(number: int, noun: str, nouns: str = "") -> str:
+    """``1 day``, ``1,234 days``."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
 def size(number: float) -> str:
     """Bytes with the unit that leaves three figures: ``6.91 MB``."""
     if number < 1000:
         return f"{int(number)} B"
+    if 1e6 <= number < 999.5e6:  # most of them, and there may be a hundred thousand
+        return f"{number / 1e6:.3g} MB"
     unit = ""
     for unit in ("kB", "MB", "GB", "TB"):
         number /= 1000
@@ -101,5 +109,7 @@ def _short(value: object) -> str:
         value = ", ".join(map(_item, value))
     elif isinstance(value, list | tuple):
         value = "; ".join(map(str, value))
+    elif isinstance(value, Mapping):  # bytes by the name of a directory
+        value = ", ".join(f"{name}: {size(number)}" for name, number in value.items())
     text = str(value)
     return f'"{text}"' if " " in text else text

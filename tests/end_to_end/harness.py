@@ -10,15 +10,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
+from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
+from loguru import logger
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from tests.end_to_end import actor
+from watcher.__main__ import main
+from watcher.app import App
 from watcher.config import PREFIX, load
 from watcher.journal import Journal
+from watcher.keys import local_credentials
 from watcher.paths import journal_file
 from watcher.settings import Settings
 from watcher.subscriber import Subscriber
@@ -29,35 +39,7 @@ PATIENCE_SECONDS = 60.0
 TODAY = "2026-01-20"
 YESTERDAY = "2026-01-19"
 
-_ACTOR = """
-import sys, apsw
-READ = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-def act(line):
-    global db
-    word, _, rest = line.partition(" ")
-    if word == "open":
-        db = apsw.Connection(rest)
-        db.set_busy_timeout(5000)
-        db.pragma("journal_mode", "wal")
-        db.execute("CREATE TABLE IF NOT EXISTS ticks (id INTEGER PRIMARY KEY, symbol TEXT NOT NULL,"
-            " timestamp INTEGER NOT NULL, bid REAL NOT NULL, ask REAL NOT NULL, spread REAL,"
-            " volume REAL, lp_source TEXT, flags INTEGER DEFAULT 0, created_at INTEGER,"
-            " UNIQUE (symbol, timestamp))")
-    elif word == "write":
-        first, count = map(int, rest.split())
-        with db:
-            db.executemany("INSERT INTO ticks (symbol, timestamp, bid, ask) VALUES (?, ?, ?, ?)",
-                [(f"S{n % 7}", n, 1.0 + n / 7, 1.1 + n / 7) for n in range(first, first + count)])
-    elif word == "read":
-        db = apsw.Connection("file:" + rest + "?mode=ro", flags=READ)
-        db.set_busy_timeout(5000)  # sealing needs the file to itself for a moment
-        db.execute("SELECT count(*) FROM ticks").get
-    elif word == "close":
-        db.close()
-for line in sys.stdin:
-    act(line.rstrip("\\n"))
-    print("done", flush=True)
-"""
+Ended = subprocess.CompletedProcess[str]
 
 
 class Actor:
@@ -65,7 +47,7 @@ class Actor:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _ACTOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, actor.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def do(self, *lines: str) -> Actor:
@@ -111,6 +93,8 @@ class World:
             "workers": {"retry_seconds": 0.2, "retry_max_seconds": 1.0, "nice": 0},
             "events": {"publish": f"ipc://{self.folder}/e", "replay": f"ipc://{self.folder}/r"},
             "log": {"file": "tickward.jsonl"},
+            # However little space there is where the tests run: theirs take next to nothing.
+            "health": {"free_min": "0 MiB"},
             "clock": {"start": now, "origin": time.time()},
         }
         for name, keys in sections.items():
@@ -129,19 +113,24 @@ class World:
         """A day's database, written and closed by a writer that has gone."""
         path = self.path(day)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.actor().do(f"open {path}", f"write 0 {ticks}", "close").end()
+        connection = actor.open_to_write(str(path))
+        actor.write(connection, 0, ticks)
+        connection.close()
         return path
 
+    def once(self) -> int:
+        """What `tickward once` does, in this process: it brings the world to where a test begins."""
+        return App(self.settings, executor=partial(ThreadPoolExecutor, 2)).once()
+
     def actor(self) -> Actor:
-        actor = Actor()
-        self._actors.append(actor)
-        return actor
+        self._actors.append(Actor())
+        return self._actors[-1]
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "watcher", "--config", str(self.config), *arguments]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command, to its end."""
+    def process(self, *arguments: str) -> Ended:
+        """A command in a process of its own, to its end: what concerns processes, and what is logged."""
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -152,10 +141,43 @@ class World:
             check=False,
         )
 
+    def run(self, *arguments: str) -> Ended:
+        """The same in this process, which is up already."""
+        out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        argv = ["tickward", "--config", str(self.config), *arguments]
+        pool = "watcher.app.process_executor"
+        code: Any = 0
+        with ExitStack() as stack:
+            stack.enter_context(chdir(self.folder))
+            stack.enter_context(redirect_stdout(out))
+            stack.enter_context(redirect_stderr(err))
+            stack.enter_context(patch.object(sys, "argv", argv))
+            stack.enter_context(patch.dict(os.environ, _environment(), clear=True))
+            stack.enter_context(patch(pool, lambda count, _: ThreadPoolExecutor(count)))
+            stack.callback(logger.remove)
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code or 0
+        for each in (out, err):
+            each.seek(0)
+        return Ended(arguments, code, out.read(), err.read())
+
     def json(self, *arguments: str) -> Any:
         ended = self.run(*arguments, "--json")
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
+
+    def status(self) -> Any:
+        """How things stand, whatever the verdict is: the exit status says no more than that."""
+        ended = self.run("status", "--json")
+        assert ended.returncode in (0, 1, 2), ended.stderr
+        return json.loads(ended.stdout)
+
+    def reasons(self, kind: str) -> dict[str, str]:
+        """Of this kind in the verdict: each day and what is said of it."""
+        reasons = self.status()["verdict"]["reasons"]
+        return {day: each["sentence"] for each in reasons if each["kind"] == kind for day in each["days"]}
 
     def daemon(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """Start the daemon, and wait until it works."""
@@ -202,7 +224,9 @@ class World:
 
     def events(self) -> Events:
         settings = self.settings.events
-        return Events(Subscriber(settings.publish, settings.replay, since=0), self.folder)
+        credentials = local_credentials(settings)
+        subscriber = Subscriber(settings.publish, settings.replay, since=0, credentials=credentials)
+        return Events(subscriber, self.folder)
 
     def temporaries(self) -> list[Path]:
         """Files of ours that should not outlive a step."""
@@ -213,8 +237,8 @@ class World:
         return [json.loads(line) for line in (self.folder / "tickward.jsonl").read_text().splitlines()]
 
     def close(self) -> None:
-        for actor in self._actors:
-            actor.kill()
+        for each in self._actors:
+            each.kill()
         for process in self._processes:
             if process.poll() is None:
                 process.kill()

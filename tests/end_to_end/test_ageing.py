@@ -15,15 +15,16 @@ from tests.end_to_end.harness import TODAY, World, _environment
 
 OLD = "2025-11-10"
 KEY = f"ticks/{OLD}"
+QUICK = {"settle_seconds": 0.02}
+"""For so long an original is left alone before it is removed."""
 
 
 def aged(world: World, *days: str, now: str = f"{TODAY}T12:00", **sections: dict[str, Any]) -> None:
     """These days, done by one pass to where they belong at that time."""
-    world.configure(now, **sections)
+    world.configure(now, watch=QUICK, **sections)
     for day in days:
         world.make(day, 300)
-    ended = world.run("once")
-    assert ended.returncode == 0, ended.stderr
+    assert world.once() == 0
 
 
 def cold(world: World, *days: str) -> None:
@@ -58,13 +59,13 @@ def test_an_old_day_comes_to_the_archive_in_order_and_in_one_pass(world: World) 
 def test_an_order_is_followed_to_its_end_with_a_daemon_and_without(world: World, with_daemon: bool) -> None:
     aged(world, "2026-01-18")
     process = world.daemon() if with_daemon else None
-    told = world.json("compress", "2026-01-18")
+    told = json.loads(world.process("compress", "2026-01-18", "--json").stdout)
     assert [(end["event"], end["ok"]) for end in told["ended"]] == [("compressed", True)]
     assert world.count("compressed") == 1
-    shown = world.run("archive", "2026-01-18")
+    shown = world.process("archive", "2026-01-18")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("ticks/2026-01-18  archived in ")
-    refused = world.run("restore", "2026-01-17")
+    refused = world.process("restore", "2026-01-17")
     assert refused.returncode == 1
     assert "there is no such day" in refused.stdout
     if process is not None:
@@ -124,10 +125,10 @@ def test_a_day_without_a_good_copy_is_lost_loudly_and_nothing_of_it_is_removed(w
     for top, content in bad.items():
         kept = archived(world, top)
         assert kept.with_name(f"{kept.name}.quarantined").read_bytes() == content
-    status = json.loads(world.run("status", "--json").stdout)
-    assert (status["verdict"], status["lost"]) == ("FAILING", [KEY])
+    assert list(world.reasons("lost")) == [KEY]
+    assert world.run("status").returncode == 2
     assert [line["level"] for line in world.log() if line.get("event") == "lost"] == ["CRITICAL"]
-    assert world.run("once").returncode == 1
+    assert world.once() == 1
 
 
 def test_a_copy_that_comes_back_ends_the_loss(world: World) -> None:
@@ -137,9 +138,9 @@ def test_a_copy_that_comes_back_ends_the_loss(world: World) -> None:
         rot(archived(world, top))
     assert world.run("verify", OLD).returncode == 1
     archived(world).write_bytes(whole)
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert archived(world, "backup").read_bytes() == whole
-    assert json.loads(world.run("status", "--json").stdout)["lost"] == []
+    assert world.reasons("lost") == {}
 
 
 def test_an_archive_that_is_not_mounted_is_neither_filled_nor_repaired(world: World) -> None:
@@ -151,26 +152,21 @@ def test_an_archive_that_is_not_mounted_is_neither_filled_nor_repaired(world: Wo
     assert ended.returncode == 1
     assert "is the archive disk mounted?" in ended.stdout
     world.make("2025-11-20")
-    assert world.run("once").returncode == 1
+    assert world.once() == 1
     assert list(archive.iterdir()) == []
     archive.rmdir()
     (world.folder / "away").rename(archive)
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert world.json("verify", "--all")["failed"] == 0
 
 
-def past_retention(world: World) -> list[str]:
-    days = [f"2025-11-{day:02}" for day in range(10, 22)]
-    aged(world, *days, "2026-01-19")
-    return days
-
-
 def test_after_a_long_outage_deletions_wait_for_a_persons_word(world: World) -> None:
-    """Twelve days and one, of which the newest seven are kept: six are due at once."""
-    days = past_retention(world)
-    world.configure("2026-07-20T12:00")
-    ended = world.run("once")
-    assert world.count("expired") == 0, ended.stderr
+    """Eight days and two that were made ahead, of which the newest four are kept: six are due at once."""
+    days = [f"2025-11-{day:02}" for day in range(10, 18)]
+    aged(world, *days)
+    world.configure("2026-07-20T12:00", watch=QUICK, expire={"keep_min": 4})
+    assert world.once() == 0
+    assert world.count("expired") == 0
     dry = world.run("expire", "--dry-run")
     assert dry.returncode == 1
     planned = json.loads(world.run("expire", "--dry-run", "--json").stdout)["planned"]
@@ -185,7 +181,7 @@ def test_after_a_long_outage_deletions_wait_for_a_persons_word(world: World) -> 
     done = world.json("expire", "--confirm", str(len(due)))
     assert (done["done"], done["failed"]) == (len(due), 0)
     assert copies(world, days[0]) == []
-    assert len(copies(world, days[-1])) == 2, "one of the newest seven"
+    assert len(copies(world, days[-1])) == 2, "one of the newest four"
     certificate = next(e["data"] for e in world.recorded() if e["event"] == "expired" and e["key"] == KEY)
     assert (certificate["ticks"], len(certificate["sha256"])) == (300, 64)
     assert "uid" in certificate["by"]
@@ -193,16 +189,16 @@ def test_after_a_long_outage_deletions_wait_for_a_persons_word(world: World) -> 
 
 
 def test_a_hold_outlives_retention_and_is_shown_everywhere(world: World) -> None:
-    past_retention(world)
+    cold(world, OLD, "2025-11-11")
     assert world.run("hold", OLD, "--reason", "audit 17").returncode == 0
-    world.configure("2026-07-20T12:00", expire={"max_at_once": 100})
-    assert world.run("once").returncode == 0
-    assert world.count("expired") > 3
+    world.configure("2026-07-20T12:00", watch=QUICK, expire={"keep_min": 0})
+    assert world.once() == 0
+    assert "ticks/2025-11-11" in [each["key"] for each in world.recorded() if each["event"] == "expired"]
     assert len(copies(world)) == 2
     assert "audit 17" in world.run("plan").stdout
     assert "audit 17" in world.run("status").stdout
     assert world.run("release", OLD).returncode == 0
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert copies(world) == []
 
 
@@ -212,7 +208,7 @@ def test_a_journal_that_is_gone_takes_nothing_away_until_a_person_has_seen_to_it
     for file in (world.folder / "state").glob("journal.db*"):
         file.unlink()
     world.configure()
-    ended = world.run("once")
+    ended = world.process("once")
     assert ended.returncode == 1
     assert "rotation_metadata.json knows another journal" in ended.stderr
     assert world.path("2026-01-10").exists(), "it was on hold"
@@ -221,7 +217,7 @@ def test_a_journal_that_is_gone_takes_nothing_away_until_a_person_has_seen_to_it
     assert world.run("compress", "2026-01-10").returncode == 1
     assert world.run("hold", "2026-01-10", "--reason", "audit 17").returncode == 0
     (world.folder / "db" / "rotation_metadata.json").unlink()
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert world.path("2026-01-10").exists()
     assert world.run("audit", "verify").returncode == 0
 
@@ -232,7 +228,7 @@ def test_a_name_with_the_last_date_there_is_stops_nothing(world: World) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     world.make("2026-01-19")
-    world.run("once")
+    world.once()
     assert world.count("backed_up") == 1
     assert world.run("plan").returncode == 0
 

@@ -68,7 +68,7 @@ def test_strange_things_are_set_aside_and_the_rest_goes_on(world: World) -> None
 
 def test_a_root_that_may_not_be_made(world: World) -> None:
     world.configure(data={"create_root": False})
-    ended = world.run("run")
+    ended = world.process("run")
     assert ended.returncode == 2
     assert "data.root" in ended.stderr
     assert not (world.folder / "db").exists()
@@ -76,7 +76,7 @@ def test_a_root_that_may_not_be_made(world: World) -> None:
 
 def test_a_root_that_cannot_be_made(world: World) -> None:
     (world.folder / "db").write_text("a file is in the way")
-    ended = world.run("run")
+    ended = world.process("run")
     assert ended.returncode == 2
     assert "data.root" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -87,7 +87,7 @@ def test_no_permission(world: World) -> None:
         pytest.skip("root may write everywhere")
     root = world.folder / "db"
     root.mkdir(mode=0o500)
-    ended = world.run("run")
+    ended = world.process("run")
     assert ended.returncode == 2
     assert "no permission to write" in ended.stderr
 
@@ -136,45 +136,77 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk(world: World) -> None:
-    """The backup's disk is full: it is said, the day stays as it is, and it goes on when there is space."""
+@pytest.fixture
+def full_disk(world: World) -> Iterator[Path]:
+    """A disk for backups that is full; returns the file that fills it."""
     if shutil.which("mount") is None or os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
-    path = world.make(YESTERDAY, 5000)
     with small_disk(world.folder / "backup", 80) as disk:
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(79 << 20))
-        daemon = world.daemon()
-        with world.events() as events:
-            failed = events.until("failed", KEY)
-            assert failed.data["step"] == "backup"
-            assert str(disk) in failed.data["hint"]
-            assert failed.data["retryable"]
-            assert path.exists()
-            ballast.unlink()
-            events.until("backed_up", KEY)
-        assert world.stop(daemon) == 0
+        yield ballast
+
+
+def test_a_full_disk(world: World, full_disk: Path) -> None:
+    """The backup's disk is full: it is said, the day stays as it is, and it goes on when there is space."""
+    path = world.make(YESTERDAY, 5000)
+    daemon = world.daemon()
+    with world.events() as events:
+        failed = events.until("failed", KEY)
+        assert failed.data["step"] == "backup"
+        assert str(full_disk.parent) in failed.data["hint"]
+        assert failed.data["retryable"]
+        assert path.exists()
+        full_disk.unlink()
+        events.until("backed_up", KEY)
+    assert world.stop(daemon) == 0
+
+
+def test_on_a_disk_that_is_about_full_nothing_is_tried_in_vain(world: World, full_disk: Path) -> None:
+    """What needs space there is paused, and says so; when there is space again it goes on by itself."""
+    every_minute = {"scale": 600.0}  # so often it looks at its disks
+    world.configure(health={"free_min": "64 MiB"}, clock=every_minute)
+    world.make(YESTERDAY, 5000)
+    assert world.once() == 1, "a day without a backup is not all that was due"
+    world.daemon()
+    with world.events() as events:
+        events.until("sealed", KEY)
+        low = events.until("disk_low")
+        assert low.data["low"].keys() == {"backup"}
+        assert "is paused" in low.data["hint"]
+        planned = {row["database"]: row for row in world.json("plan")["databases"]}[KEY]
+        assert (planned["entry"], planned["step"]) == ("wait", "backup")
+        assert planned["reason"] == (
+            "paused: less than 64 MiB is free on the volume of data.backup: free space there"
+        )
+        refused = world.run("backup", YESTERDAY)
+        assert refused.returncode == 1
+        assert "less than 64 MiB is free" in refused.stdout + refused.stderr
+        full_disk.unlink()
+        events.until("backed_up", KEY)
+        assert events.until("disk_low", count=2).data["low"] == {}
+        assert "failed" not in events.names(KEY)
 
 
 def test_a_backup_disk_that_is_not_mounted_is_not_filled(world: World) -> None:
     world.make(YESTERDAY, 100)
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     backup, disk = world.folder / "backup", world.folder / "disk"
     backup.rename(disk)
     world.make("2026-01-18", 50)
-    assert world.run("once").returncode == 1
+    assert world.once() == 1
     assert not backup.exists(), "what was known is not made anew"
     backup.mkdir()
-    assert world.run("once").returncode == 1
+    assert world.once() == 1
     assert list(backup.iterdir()) == [], "an empty mount point stays empty"
-    blocked = {entry["database"]: entry["reason"] for entry in world.json("status")["blocked"]}
+    blocked = world.reasons("doubt")
     assert set(blocked) == {KEY, "ticks/2026-01-18"}
     assert "is the backup disk mounted?" in blocked[KEY]
     backup.rmdir()
     disk.rename(backup)
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert world.path("2026-01-18", "backup").exists()
-    assert world.json("status")["blocked"] == []
+    assert world.status()["blocked"] == []
 
 
 def test_the_root_disappears_and_comes_back(world: World) -> None:
@@ -206,4 +238,4 @@ def test_one_odd_thing_does_not_stop_the_rest(world: World) -> None:
     with world.events() as events:
         events.until("backed_up", KEY)
     assert "2025" not in {entry["key"][6:10] for entry in world.recorded()}
-    assert world.run("status").returncode == 0
+    assert world.status()["blocked"] == []

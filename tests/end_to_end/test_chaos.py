@@ -19,8 +19,10 @@ DAYS = [f"2026-01-{day:02}" for day in range(10, 18)]
 TICKS = 3000
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_again_and_again(world: World, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "kills"), [(1, 4), *(pytest.param(seed, 8, marks=pytest.mark.long) for seed in range(2, 10))]
+)
+def test_killed_again_and_again(world: World, seed: int, kills: int) -> None:
     chance = random.Random(seed)
     world.configure(
         compress={"after_days": 0, "schedule": "on_rotation", "level": 3, "frame": "1 MiB"},
@@ -28,7 +30,7 @@ def test_killed_again_and_again(world: World, seed: int) -> None:
     )
     for day in DAYS:
         world.make(day, TICKS)
-    for _ in range(8):
+    for _ in range(kills):
         daemon = world.daemon()
         with world.events() as events:
             events.until("started", count=world.count("started"))

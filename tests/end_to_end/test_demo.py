@@ -19,12 +19,10 @@ from watcher.demo.stage import START
 from watcher.paths import journal_file
 
 PROJECT = Path(__file__).parents[2]
-LONG = "LONG_TESTS"
-"""Set in the environment, it asks for the tests that take minutes."""
 
 
 def test_two_weeks_end_with_hot_and_warm_days_and_every_tick(world: World) -> None:
-    ended = world.run("demo", "--days", "14", "--seconds-a-day", "1", "--keep", str(world.folder / "d"))
+    ended = world.process("demo", "--days", "14", "--seconds-a-day", "0.5", "--keep", str(world.folder / "d"))
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr
     assert value(ended.stdout, "ticks written") == value(ended.stdout, "ticks readable") != "0"
     assert pictures(ended.stdout)["expired"] == ("0", "", "0", "")
@@ -36,7 +34,7 @@ def test_two_weeks_end_with_hot_and_warm_days_and_every_tick(world: World) -> No
 
 def test_a_bit_that_flips_behind_the_daemons_back_fails_the_proof(world: World) -> None:
     path = world.make(YESTERDAY, 500)
-    assert world.run("once").returncode == 0
+    assert world.once() == 0
     assert problems(world) == []
     flip(world.path(YESTERDAY, "backup"))
     (problem,) = problems(world)
@@ -46,7 +44,7 @@ def test_a_bit_that_flips_behind_the_daemons_back_fails_the_proof(world: World) 
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(LONG not in os.environ, reason=f"takes four minutes; {LONG}=1 asks for it")
+@pytest.mark.long
 def test_two_hundred_days_end_with_the_picture_of_the_policy(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "watcher", "demo", "--days", "200"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

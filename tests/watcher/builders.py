@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from handlers.contract import (
+    Adopted,
     Archived,
     BackedUp,
     Compressed,
@@ -53,6 +54,14 @@ def compressed() -> Compressed:
 
 def archived() -> Archived:
     return Archived("/a/x.db.zst", "aa", "cc", 300, "rename")
+
+
+def adopted(cold: bool = True) -> Adopted:
+    """A day in the archive, or one of which there is only an uncompressed backup."""
+    if not cold:
+        return Adopted("/b/x.db", sealed(), backed_up(), None, None, (), False, "ann")
+    packed = replace(compressed(), level=0, frame_bytes=0)
+    return Adopted("/a/x.db.zst", sealed(), None, packed, archived(), (), False, "ann")
 
 
 def expired(by: str = "schedule") -> Expired:

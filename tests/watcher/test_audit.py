@@ -309,6 +309,25 @@ class TestFacts:
         assert check(pruned, None) is None
 
 
+SUMMARIES = {
+    "edited": "UPDATE summaries SET ticks = ticks + 1 WHERE key = 'ticks/2026-01-20'",
+    "removed": "DELETE FROM summaries WHERE key = 'ticks/2026-01-20'",
+    "of another key": "UPDATE summaries SET key = 'ticks/1999-01-01' WHERE key = 'ticks/2026-01-20'",
+    "of no state": "UPDATE summaries SET state = 'asleep' WHERE key = 'ticks/2026-01-20'",
+    "no text": "UPDATE summaries SET sha256 = CAST(x'ff' AS TEXT) WHERE key = 'ticks/2026-01-20'",
+}
+
+
+class TestSummaries:
+    @pytest.mark.parametrize("statement", SUMMARIES.values(), ids=SUMMARIES)
+    def test_that_are_not_what_the_facts_say_are_named(self, pruned: Journal, statement: str) -> None:
+        change(pruned, statement)
+        finding = found(pruned)
+        assert finding.sequence is None
+        if "ff" not in statement:
+            assert "summary of " in finding.problem
+
+
 META = {
     "head": "UPDATE meta SET value = value - 1 WHERE name = 'head'",
     "head, later": "UPDATE meta SET value = value + 1 WHERE name = 'head'",

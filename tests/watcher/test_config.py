@@ -15,7 +15,7 @@ import pytest
 from watcher import config
 from watcher.config import dry_run_wanted, load, script_variables
 from watcher.errors import ConfigError
-from watcher.settings import Settings
+from watcher.settings import Hook, Settings
 
 REFERENCE = Path(__file__).parents[2] / "config.toml"
 SECTIONS = [field.name for field in msgspec.structs.fields(Settings)]
@@ -70,7 +70,9 @@ OTHER = {
     "schedule": "5 4 * * *",
     "publish": "ipc:///p",
     "replay": "tcp://127.0.0.1:9",
+    "listen": "127.0.0.1:8787",
     "frame": "512 KiB",
+    "free_min": "5 GiB",
     "nice": 0,
     "drill_schedule": "never",
     "after_days": 5,
@@ -450,7 +452,7 @@ class TestAddresses:
             "tcp://127.9.9.9:1",
             "tcp://localhost:65535",
             "tcp://[::1]:5600",
-            "ipc://@x",
+            "ipc:///run/tickward/events",
         ],
     )
     def test_of_this_machine_are_good(self, endpoint: str) -> None:
@@ -498,6 +500,50 @@ class TestAddresses:
         (tmp_path / "c.toml").write_text('[events]\npublish = "ipc://run/p"')
         assert load(tmp_path / "c.toml", {}).events.publish == f"ipc://{tmp_path}/run/p"
         assert "events.publish" in refused(f'[events]\npublish = "ipc:///{"x" * 107}"')
+
+
+class TestHooks:
+    def test_are_commands_urls_tables_or_several_of_them(self) -> None:
+        Path("config.toml").write_text(
+            "[hooks]\n"
+            "sealed = 'echo \"$TICKWARD_PATH\"'\n"
+            'failed = { run = "https://alerts.example/", attempts = 2 }\n'
+            'expired = ["one", { run = "two", timeout_seconds = 5 }]\n'
+        )
+        settings = load(environment={})
+        assert settings.hooks_of("sealed") == (Hook('echo "$TICKWARD_PATH"'),)
+        assert settings.hooks_of("failed") == (Hook("https://alerts.example/", attempts=2),)
+        assert settings.hooks_of("expired") == (Hook("one"), Hook("two", timeout_seconds=5))
+        assert settings.hooks_of("created") == ()
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ('seald = "x"', "hooks.seald: is not a known key"),
+            ('progress = "x"', "hooks.progress: is not a known key"),  # nobody could deliver it again
+            ('sealed = ""', "hooks.sealed: Expected `str` of length >= 1"),
+            ("sealed = 5", "hooks.sealed: Expected `str | object | array`"),
+            ("sealed = { attempts = 2 }", "hooks.sealed: Object missing required field `run`"),
+            ('sealed = { run = "x", tries = 2 }', "hooks.sealed.tries: is not a known key"),
+            ('sealed = ["x", { run = "x", attempts = 0 }]', "hooks.sealed[1].attempts: Expected `int` >= 1"),
+        ],
+    )
+    def test_that_cannot_be_meant(self, line: str, said: str) -> None:
+        assert said in refused(f"[hooks]\n{line}\n")
+
+    def test_can_be_set_by_a_variable(self) -> None:
+        settings = load(environment={"TICKWARD_HOOKS__SEALED": "load-day --now"})
+        assert settings.hooks_of("sealed") == (Hook("load-day --now"),)
+
+
+class TestTheLeastFreeSpace:
+    @pytest.mark.parametrize(("size", "number"), [("0 MiB", 0), ("512 KiB", 512 << 10), ("2TiB", 2 << 40)])
+    def test_is_a_size(self, size: str, number: int) -> None:
+        assert load(environment={"TICKWARD_HEALTH__FREE_MIN": size}).health.free_min_bytes == number
+
+    @pytest.mark.parametrize("size", ["5", "-1 GiB", "1.5 GiB", "lots", ""])
+    def test_or_refused(self, size: str) -> None:
+        assert "is not a size such as 1 GiB" in refused(f'[health]\nfree_min = "{size}"\n')
 
 
 class TestPaths:
@@ -606,6 +652,8 @@ def test_settings_are_frozen() -> None:
     for section in SECTIONS:
         with pytest.raises(AttributeError, match="immutable"):
             setattr(settings, section, None)
+        if section == "hooks":
+            continue  # by names that are not ours: a plain table
         for field in msgspec.structs.fields(getattr(settings, section)):
             with pytest.raises(AttributeError, match="immutable"):
                 setattr(getattr(settings, section), field.name, None)

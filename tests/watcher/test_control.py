@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from handlers.contract import Step
-from watcher.control import NAME, Answers, Control, ask, myself
+from tests.watcher.builders import utc
+from tests.watcher.processes import PATIENCE_SECONDS
+from tests.watcher.view.rows import vitals
+from watcher import control as module
+from watcher.control import NAME, Answers, Control, ask, is_listening, myself, vitals_of
 from watcher.desk import Ticket
 from watcher.errors import TickwardError
 from watcher.plan import Order
-from watcher.requests import Ended, Finished, Hold, Intention, Planned, Progress, Refused, Release, Reply
+from watcher.requests import Ask, Ended, Finished, Hold, Intention, Planned, Progress, Refused, Release, Reply
+from watcher.vitals import Running
 
 ORDER = Order(Step.COMPRESS, by="somebody", keys=("ticks/2026-01-20",), level=7)
 ANSWERS: tuple[Reply, ...] = (
@@ -28,11 +37,15 @@ ANSWERS: tuple[Reply, ...] = (
     Finished(1, 0),
 )
 
+VITALS = vitals(
+    running=(Running("ticks/2026-01-20", Step.COMPRESS, utc("2026-01-20 09:00"), 1, 2),), waiting=3
+)
+
 
 @contextmanager
 def listening(state: Path) -> Iterator[queue.SimpleQueue[Ticket]]:
     tickets: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
-    control = Control(state, tickets.put)
+    control = Control(state, tickets.put, lambda: VITALS)
     control.start()
     try:
         yield tickets
@@ -185,7 +198,7 @@ def test_a_caller_who_goes_away_costs_nothing(tmp_path: Path) -> None:
 
 def test_at_the_end_no_more_is_taken_but_what_was_taken_is_answered(tmp_path: Path) -> None:
     tickets: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
-    control = Control(tmp_path, tickets.put)
+    control = Control(tmp_path, tickets.put, lambda: VITALS)
     control.start()
     with asked(tmp_path) as answers:
         ticket = tickets.get()
@@ -194,3 +207,88 @@ def test_at_the_end_no_more_is_taken_but_what_was_taken_is_answered(tmp_path: Pa
         ticket.tell(Finished(0, 1))
         assert list(answers) == [Finished(0, 1)]
     control.stop()
+
+
+class TestHowTheDaemonIs:
+    def test_it_says_so_without_troubling_the_loop(self, tmp_path: Path) -> None:
+        with listening(tmp_path) as tickets:
+            assert vitals_of(tmp_path) == VITALS
+            assert tickets.empty()
+
+    def test_nobody_there(self, tmp_path: Path) -> None:
+        assert vitals_of(tmp_path) is None
+
+    def test_one_that_does_not_answer_is_not_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_ASK_SECONDS", 0.05)
+        with socket.socket(socket.AF_UNIX) as stopped:
+            stopped.bind(str(tmp_path / NAME))
+            stopped.listen()
+            assert vitals_of(tmp_path) is None
+
+    @pytest.mark.parametrize("answer", [b'{"type":"refused","why":"no such request"}\n', b"nonsense\n", b""])
+    def test_one_of_another_version(self, tmp_path: Path, answer: bytes) -> None:
+        with socket.socket(socket.AF_UNIX) as other, ThreadPoolExecutor(1) as thread:
+            other.bind(str(tmp_path / NAME))
+            other.listen()
+
+            def attend() -> None:
+                caller, _ = other.accept()
+                with caller:
+                    assert caller.recv(1000) == msgspec.json.encode(Ask()) + b"\n"
+                    caller.sendall(answer)
+
+            attended = thread.submit(attend)
+            assert vitals_of(tmp_path) is None
+            attended.result()
+
+    def test_before_its_first_step(self, tmp_path: Path) -> None:
+        control = Control(tmp_path, lambda _: None, lambda: None)
+        control.start()
+        try:
+            assert vitals_of(tmp_path) is None
+        finally:
+            control.stop()
+
+    def test_whoever_follows_an_order_is_in_nobodys_way(self, tmp_path: Path) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(listening(tmp_path))
+            for _ in range(module._MOST_ORDERS):
+                stack.enter_context(asked(tmp_path))
+            assert vitals_of(tmp_path) == VITALS
+
+
+def test_who_has_gone_away_leaves_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+    with listening(tmp_path) as tickets:
+        for _ in range(2 * module._MOST_ORDERS):
+            with asked(tmp_path):
+                tickets.get()
+            for thread in [each for each in threading.enumerate() if each.name == "caller"]:
+                thread.join(PATIENCE_SECONDS)
+                assert not thread.is_alive()
+
+
+def test_what_cannot_be_accepted_does_not_make_it_deaf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = socket.socket.accept
+    failures = iter([OSError(errno.EMFILE, "too many open files")] * 2)
+
+    def fail_at_first(self: socket.socket) -> Any:
+        if failure := next(failures, None):
+            raise failure
+        return accept(self)
+
+    monkeypatch.setattr(module, "_AFTER_ERROR_SECONDS", 0.01)
+    monkeypatch.setattr(socket.socket, "accept", fail_at_first)
+    with listening(tmp_path):
+        assert vitals_of(tmp_path) == VITALS
+
+
+def test_whether_something_listens(tmp_path: Path) -> None:
+    assert not is_listening(tmp_path)
+    with listening(tmp_path):
+        assert is_listening(tmp_path)
+    assert not is_listening(tmp_path)

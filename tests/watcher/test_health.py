@@ -20,8 +20,8 @@ from tests.watcher.builders import (
     utc,
     with_facts,
 )
-from watcher.events import Health, Tier
-from watcher.health import health, health_at
+from watcher.events import DiskLow, Health, Tier
+from watcher.health import disk_low, health, health_at, short_of_space
 from watcher.plan import plan
 from watcher.state import Database, Facts, Files
 
@@ -131,3 +131,46 @@ def test_when_each_step_last_succeeded() -> None:
 
 def test_free_space_is_passed_on() -> None:
     assert stands([backed_up_day(running=Step.VERIFY)]).free_bytes == {"root": 5}
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("told", "free", "low"),
+    [
+        ({}, {"root": GIB}, None),
+        ({}, {"root": GIB - 1, "backup": 9 * GIB}, {"root": GIB - 1}),
+        ({"root": 5}, {"root": 7}, None),  # said already
+        ({"root": 5}, {"root": GIB + 1}, None),  # just about full, and does not speak every minute
+        ({"root": 5}, {"root": 2 * GIB}, {}),
+        ({"root": 5}, {"root": 6, "backup": 7}, {"root": 6, "backup": 7}),
+        ({"root": 5, "backup": 7}, {"root": 6, "backup": 2 * GIB}, {"root": 6}),
+        ({"root": 5}, {}, {}),  # it is not there any more: that is not what is said here
+    ],
+)
+def test_too_little_space_is_said_when_it_begins_and_when_it_is_over(
+    told: dict[str, int], free: dict[str, int], low: dict[str, int] | None
+) -> None:
+    before = DiskLow(told, GIB, "") if told else None
+    said = disk_low(free, GIB, before)
+    assert (said.low if said else None) == low
+    assert said is None or bool(said.hint) == bool(low)
+
+
+def test_where_nothing_has_to_be_free_nothing_is_said() -> None:
+    assert disk_low({"root": 0}, 0, None) is None
+
+
+def test_what_was_said_of_free_space_is_why_what_needs_it_is_paused() -> None:
+    told = DiskLow({"backup": 5, "archive": 7}, GIB, "free some")
+    why = "less than 1 GiB is free on the volume of data.{}: free space there"
+    expected = {name: why.format(name) for name in ("backup", "archive")}
+    assert short_of_space(told, "1 GiB", one_volume=False) == expected
+    assert short_of_space(DiskLow({}, GIB, ""), "1 GiB", one_volume=False) == {}
+    assert short_of_space(None, "1 GiB", one_volume=False) == {}
+
+
+def test_to_an_archive_on_the_roots_volume_a_file_moves_without_needing_space() -> None:
+    told = DiskLow({"root": 5, "backup": 5, "archive": 5}, GIB, "free some")
+    assert short_of_space(told, "1 GiB", one_volume=True).keys() == {"root", "backup"}

@@ -562,6 +562,16 @@ PRAGMA user_version = 1;
 """
 
 
+def tables_of(file: Path) -> list[str]:
+    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return sorted(
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        )
+    finally:
+        connection.close()
+
+
 class TestAnOlderFormat:
     HISTORY = (Opened("/r/x.db"), Closed("/r/x.db", RAW, 0), sealed(), Reopened("/r/x.db", "late"))
 
@@ -591,6 +601,27 @@ class TestAnOlderFormat:
             assert check(journal, None) is None
         with Journal.open_for_writing(old) as journal:
             assert (journal.head(), check(journal, journal.witness())) == (5, None)
+
+    def test_format_2_had_no_summaries(self, file: Path) -> None:
+        with Journal.open_for_writing(file) as journal:
+            journal.record([(KEY, event) for event in self.HISTORY], AT)
+            expected = journal.summaries()
+        change(file, "DROP TABLE summaries", "PRAGMA user_version = 2")
+        with pytest.raises(TickwardError, match="of an older version of tickward; start the daemon"):
+            Journal.open_for_reading(file)
+        with Journal.open_for_writing(file) as journal:
+            assert [row.key for row in expected] == [KEY]
+            assert journal.summaries() == expected
+            assert check(journal, None) is None
+
+    def test_format_2_with_damaged_facts(self, file: Path) -> None:
+        with Journal.open_for_writing(file) as journal:
+            journal.record([(KEY, event) for event in self.HISTORY], AT)
+        change(file, "DROP TABLE summaries", "UPDATE facts SET data = '['", "PRAGMA user_version = 2")
+        before = tables_of(file)
+        with pytest.raises(TickwardError, match=r"damaged .its facts: .*aside"):
+            Journal.open_for_writing(file)
+        assert tables_of(file) == before
 
     def test_an_empty_one(self, file: Path) -> None:
         change(file, FORMAT_1)
@@ -624,10 +655,7 @@ class TestAnOlderFormat:
             Journal.open_for_writing(old)
         connection = apsw.Connection(str(old))
         assert connection.pragma("user_version") == 1
-        tables = [
-            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        ]
-        assert sorted(tables) == ["events", "facts", "meta"]
+        assert tables_of(old) == ["events", "facts", "meta"]
         (facts,) = connection.execute("SELECT data FROM facts WHERE key = ?", (KEY,)).fetchone()
         assert msgspec.json.decode(facts, type=Facts) == Facts(previous=sealed())
         connection.close()
@@ -667,9 +695,9 @@ class TestWhatCannotBeOpened:
         assert file.read_bytes() == content
 
     def test_a_file_of_another_version(self, open_: Open, file: Path) -> None:
-        change(file, "CREATE TABLE events (x)", "PRAGMA user_version = 3")
+        change(file, "CREATE TABLE events (x)", "PRAGMA user_version = 9")
         content = file.read_bytes()
-        assert "journal format 3" in self.refused(open_, file)
+        assert "journal format 9" in self.refused(open_, file)
         assert file.read_bytes() == content
 
     def test_somebody_else_s_database(self, open_: Open, file: Path) -> None:

@@ -29,7 +29,7 @@ from handlers.contract import (
     Step,
     Verified,
 )
-from tests.watcher.builders import backed_up, compressed, sealed
+from tests.watcher.builders import adopted, backed_up, compressed, sealed
 from tests.watcher.processes import PROJECT
 from watcher import logs
 from watcher.errors import ConfigError
@@ -38,6 +38,7 @@ from watcher.events import (
     Conflict,
     Corrupt,
     Deferred,
+    DiskLow,
     Event,
     Failed,
     Health,
@@ -127,7 +128,9 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
         {"step": "verify", "error": "no good copy is left", "hint": "bring one back"},
     ),
     (Drilled("/a/x.db.zst", "aa", 1000, 10), "INFO", {"step": "drill", "bytes": 1000}),
+    (adopted(), "INFO", {"step": "adopt"}),
     (Health({}, None, None, {}, 0, 0, 0, {}), "DEBUG", {}),
+    (DiskLow({"root": 5}, 7, "free some"), "WARNING", {"hint": "free some"}),
     (Pruned(7, "ab", "cd", AT), "INFO", {}),
 ]
 

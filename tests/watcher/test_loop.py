@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,15 +14,20 @@ import pytest
 from loguru import logger
 from msgspec.structs import replace
 
+from handlers.contract import Job, Outcome, Step
 from tests.watcher.builders import utc
 from watcher.app import App
 from watcher.audit import check
 from watcher.clock import ManualClock
-from watcher.events import Record
+from watcher.desk import Ticket
+from watcher.events import DiskLow, Record
 from watcher.filesystem import Hints
 from watcher.loop import Loop
 from watcher.metadata import read_witness
-from watcher.settings import Data, Events, Log, Settings
+from watcher.plan import Order, is_paused
+from watcher.requests import Finished, Reply
+from watcher.settings import Data, Events, Log, Settings, Watch
+from watcher.survey import survey
 
 NOON = utc("2026-01-20 12:00")
 
@@ -70,13 +76,20 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 @contextmanager
 def stepping(folder: Path) -> Iterator[Bench]:
     settings = Settings(
-        data=Data(root=f"{folder}/db", backup=f"{folder}/backup", state=f"{folder}/state"),
+        data=Data(
+            root=f"{folder}/db",
+            backup=f"{folder}/backup",
+            archive=f"{folder}/archive",
+            state=f"{folder}/state",
+        ),
         events=Events(publish=f"ipc://{folder}/e"[:100], replay=f"ipc://{folder}/r"[:100]),
         log=Log(file=""),
+        # For so long, in real seconds, an original is left alone before it is removed.
+        watch=Watch(settle_seconds=0.02),
     )
     clock = ManualClock(NOON)
     app = App(settings, clock=clock, executor=lambda: ThreadPoolExecutor(2))
-    with app._started(daemon=False) as (loop, _):
+    with app._started("once") as (loop, _):
         yield Bench(app, loop, clock, folder)
 
 
@@ -169,10 +182,145 @@ def test_a_journal_that_cannot_be_written_loses_no_outcome(
     assert bench.events("ticks/2026-01-19") == ["closed", "sealed", "backed_up"]
 
 
+def test_what_ended_together_is_recorded_in_one_transaction(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.settle(rescan=True)
+    for day in ("2026-01-17", "2026-01-18"):
+        bench.make(day)
+    real, groups = bench.loop._journal.record, []
+    arrived = threading.Barrier(2)
+    run = bench.loop._pool._run
+
+    def together(job: Job) -> Outcome:
+        arrived.wait(10)
+        outcome = run(job)
+        arrived.wait(10)
+        return outcome
+
+    def counted(entries, at):
+        groups.append(sorted(type(event).__name__ for _, event in entries))
+        return real(entries, at)
+
+    monkeypatch.setattr(bench.loop._journal, "record", counted)
+    monkeypatch.setattr(bench.loop._pool, "_run", together)
+    bench.loop.step(bench.clock.now(), Hints(frozenset(), rescan=True))
+    while len(bench.loop._pool._ended) < 2:
+        bench.app._wakeup.wait(10)
+    bench.loop.take_outcomes(bench.clock.now())
+    assert groups[-1] == ["Sealed", "Sealed"]
+    monkeypatch.setattr(bench.loop._pool, "_run", run)
+
+
+def test_a_disk_that_fills_up_is_told_once_and_when_it_is_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"root": 5, "backup": 1 << 40}
+    monkeypatch.setattr(bench.loop._inventory, "free_bytes", lambda: free)
+    for _ in range(3):
+        bench.clock.advance(minutes=1)
+        bench.settle()
+    assert bench.events("-").count("disk_low") == 1
+    free["root"] = 1 << 40
+    bench.settle()
+    assert bench.events("-").count("disk_low") == 1
+    bench.clock.advance(minutes=1)
+    bench.settle()
+    assert bench.events("-").count("disk_low") == 2
+    assert bench.loop._journal.facts("-").disk_low == DiskLow({}, 1 << 30, "")
+
+
+def with_free_min(bench: Bench, size: str) -> None:
+    settings = bench.loop.settings
+    bench.loop.reconfigure(replace(settings, health=replace(settings.health, free_min=size)))
+
+
+def test_what_needs_space_is_paused_from_the_first_look_on_and_goes_on_by_itself(bench: Bench) -> None:
+    with_free_min(bench, "9999 TiB")
+    bench.make("2026-01-19")
+    bench.settle(rescan=True)
+    assert bench.events("ticks/2026-01-19") == ["closed", "sealed"]
+    assert bench.path("2026-01-21").exists(), "the writer needs its files"
+    assert bench.loop.last_plan is not None
+    paused = [entry for entry in bench.loop.last_plan.entries if is_paused(entry)]
+    assert [(entry.key, entry.step) for entry in paused] == [("ticks/2026-01-19", Step.BACKUP)]
+    assert survey(bench.loop.settings, bench.clock.now()).plan.entries == bench.loop.last_plan.entries
+    in_a_minute = bench.clock.now() + timedelta(minutes=1)
+    assert bench.loop.next_wake(bench.clock.now()) == in_a_minute, "nothing tells of space that was freed"
+    with_free_min(bench, "0 MiB")
+    bench.settle()
+    assert bench.events("ticks/2026-01-19") == ["closed", "sealed", "backed_up"]
+    assert bench.loop.next_wake(bench.clock.now()) > in_a_minute
+
+
+def test_only_a_tenth_more_than_the_least_is_enough_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"backup": 5}
+    monkeypatch.setattr(bench.loop._inventory, "free_bytes", lambda: free)
+    bench.make("2026-01-19")
+    for now in (5, 1 << 30):
+        free["backup"] = now
+        bench.clock.advance(minutes=1)
+        bench.settle(rescan=True)
+        assert bench.events("ticks/2026-01-19") == ["closed", "sealed"]
+    free["backup"] = 2 << 30
+    bench.clock.advance(minutes=1)
+    bench.settle()
+    assert bench.events("ticks/2026-01-19") == ["closed", "sealed", "backed_up"]
+    assert bench.events("-").count("disk_low") == 2
+
+
+def test_what_a_person_orders_is_not_refused_by_what_was_so_long_ago(bench: Bench) -> None:
+    bench.make("2026-01-19")
+    bench.loop.by_order_only = True
+    bench.loop.record([("-", DiskLow({"backup": 5}, 1 << 30, "free some"))], NOON)
+    said: list[Reply] = []
+    hints = Hints(frozenset(), rescan=True)
+    for step in (Step.SEAL, Step.BACKUP):
+        bench.loop.desk.put(Ticket(Order(step, "ann", ("ticks/2026-01-19",)), said.append))
+        while bench.loop.step(NOON, hints) and bench.loop.desk.busy():
+            hints = Hints(frozenset(), rescan=False)
+            bench.app._wakeup.wait(10)
+    assert [reply for reply in said if isinstance(reply, Finished)] == [Finished(1, 0)] * 2
+
+
+def test_a_daemon_that_starts_anew_goes_on_where_space_was_freed_meanwhile(tmp_path: Path) -> None:
+    low = DiskLow({"backup": 5}, 1 << 30, "free some")
+    with stepping(tmp_path) as bench:
+        bench.loop.record([("-", low)], NOON)
+        bench.make("2026-01-19")
+    with stepping(tmp_path) as bench:
+        assert bench.loop._journal.facts("-").disk_low == low
+        bench.settle(rescan=True)
+        assert bench.events("-").count("disk_low") == 2
+        assert bench.events("ticks/2026-01-19") == ["closed", "sealed", "backed_up"]
+
+
+def test_a_clock_that_was_put_back_does_not_keep_the_disks_from_being_looked_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.clock.jump(days=30)
+    bench.settle(rescan=True)
+    bench.clock.jump(days=-30)
+    monkeypatch.setattr(bench.loop._inventory, "free_bytes", lambda: {"backup": 5})
+    bench.settle()
+    assert bench.events("-").count("disk_low") == 1
+
+
 def test_the_walk_is_put_off_until_midnight_is_over(bench: Bench) -> None:
     bench.clock.time = utc("2026-01-20 23:49:55")
     bench.settle(rescan=True)
     assert bench.loop._scan_at == utc("2026-01-21 00:00:10")
+
+
+def test_a_walk_on_which_nothing_is_new_leaves_the_days_as_they_were(bench: Bench) -> None:
+    """Or the planner would be asked of all of them anew."""
+    bench.make("2026-01-19")
+    bench.settle(rescan=True)
+    before = bench.loop._inventory.get("ticks/2026-01-19")
+    bench.settle(rescan=True)
+    assert bench.loop._inventory.get("ticks/2026-01-19") is before
 
 
 class DueForACheck:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.contract import Signature, Step
 from tests.watcher.builders import (
@@ -16,6 +17,7 @@ from tests.watcher.builders import (
     ZST,
     archived_day,
     backed_up_day,
+    compressed,
     compressed_day,
     database,
     expired_day,
@@ -29,6 +31,7 @@ from tests.watcher.builders import (
 from watcher.events import Failed
 from watcher.outcomes import job_of
 from watcher.plan import Action, Block, Doubts, Entry, Order, Wait, ordered
+from watcher.settings import TOPS
 from watcher.state import Database, Facts, Files
 
 KEY = f"ticks/{DAY}"
@@ -61,6 +64,56 @@ def old(count: int, make: Any = archived_day, first: int = 0) -> list[Database]:
 
 def keys_of(entries: list[Entry], kind: type = Action) -> list[str]:
     return [entry.key for entry in entries if isinstance(entry, kind)]
+
+
+class TestAdopting:
+    UNKNOWN = database(files=Files(compressed=ZST), facts=Facts())
+
+    @pytest.mark.parametrize(
+        "files", [Files(compressed=ZST), Files(archived=ZST), Files(backup=RAW), Files(backup_compressed=ZST)]
+    )
+    def test_takes_every_day_that_nobody_knows_whatever_is_left_of_it(self, files: Files) -> None:
+        assert isinstance(one(database(files=files, facts=Facts()), SOON, Step.ADOPT), Action)
+
+    @pytest.mark.parametrize(
+        ("subject", "why"),
+        [
+            (database(), "sealed and backed up as every day is"),
+            (database(files=Files(), facts=Facts()), "no copy"),
+            (compressed_day(), "known already"),
+            (archived_day(), "known already"),
+            (backed_up_day(), "known already"),
+        ],
+    )
+    def test_passes_over_what_is_none_of_its_business(self, subject: Database, why: str) -> None:
+        entry = one(subject, SOON, Step.ADOPT)
+        assert isinstance(entry, Wait)
+        assert why in entry.reason
+
+    def test_takes_all_of_them_and_only_those(self) -> None:
+        some = [self.UNKNOWN, *old(3, first=1), *old(2, database, first=5)]
+        found = asked(some, SOON, order(Step.ADOPT, everything=True))
+        assert keys_of(found) == [self.UNKNOWN.key] == [entry.key for entry in found]
+
+    def test_makes_anew_what_cannot_be_read_in_parts_if_that_is_ordered(self) -> None:
+        packed = replace(compressed(), frame_bytes=0)
+        whole = with_facts(compressed_day(), compressed=packed)
+        assert isinstance(one(whole, SOON, Step.ADOPT), Wait)
+        assert isinstance(one(whole, SOON, Step.ADOPT, reencode=True), Action)
+        assert isinstance(one(compressed_day(), SOON, Step.ADOPT, reencode=True), Wait)
+
+    def test_goes_on_with_a_journal_in_doubt_and_not_where_there_is_no_room(self) -> None:
+        assert isinstance(one(self.UNKNOWN, SOON, Step.ADOPT, Doubts(journal="another")), Action)
+        assert isinstance(one(self.UNKNOWN, SOON, Step.ADOPT, Doubts(low={"state": "full"})), Block)
+
+    def test_a_step_is_told_where_there_is_room_and_what_may_be_made_anew(self) -> None:
+        what = order(Step.ADOPT, reencode=True)
+        action = one(self.UNKNOWN, SOON, Step.ADOPT)
+        assert isinstance(action, Action)
+        adopting = job_of(action, self.UNKNOWN, SETTINGS, what).adopting
+        assert adopting is not None
+        assert adopting.scratch == f"{SETTINGS.data.state}/adopt/ticks_{DAY}.db"
+        assert adopting.reencode
 
 
 class TestANamedDay:
@@ -178,6 +231,56 @@ class TestDoubts:
         assert isinstance(one(archived_day(), LATER, Step.EXPIRE, doubts), Block)
         assert isinstance(one(archived_day(), LATER, Step.VERIFY, doubts), Action)
         assert isinstance(one(archived_day(), LATER, Step.RESTORE, doubts), Action)
+
+
+NO_ROOM = "less than 1 GiB is free on the volume of data.{}: free space there"
+LOW = Doubts(low={name: NO_ROOM.format(name) for name in TOPS})
+
+
+class TestLowDisk:
+    LATE = with_files(compressed_day(), database=OTHER)
+
+    @pytest.mark.parametrize(
+        ("subject", "step", "where"),
+        [
+            (sealed_day(), Step.BACKUP, "backup"),
+            (compressed_day(), Step.ARCHIVE, "archive"),
+            (compressed_day(), Step.RESTORE, "root"),
+            (LATE, Step.MERGE, "root"),
+            (archived_day(), Step.DRILL, "state"),
+        ],
+    )
+    def test_what_needs_space_is_refused_and_the_reason_is_said(
+        self, subject: Database, step: Step, where: str
+    ) -> None:
+        assert isinstance(one(subject, SOON, step), Action)
+        reason = f"paused: {NO_ROOM.format(where)}"
+        assert one(subject, SOON, step, LOW) == Block(KEY, reason, failed=False, step=step)
+
+    def test_so_is_what_cannot_be_done_before_it(self) -> None:
+        reason = f"its backup comes first: paused: {NO_ROOM.format('backup')}"
+        assert one(sealed_day(), SOON, Step.COMPRESS, LOW) == Block(KEY, reason, False, Step.BACKUP)
+
+    def test_it_is_refused_also_where_no_day_is_named(self) -> None:
+        assert keys_of(asked(old(2, sealed_day), MARCH, order(Step.BACKUP), LOW), Block) == [
+            "ticks/2026-01-19",
+            KEY,
+        ]
+        assert asked(old(2, sealed_day), MARCH, order(Step.ARCHIVE), LOW) == []
+
+    @pytest.mark.parametrize(
+        ("subject", "step", "now"),
+        [
+            (database(), Step.SEAL, SOON),
+            (backed_up_day(), Step.COMPRESS, SOON),
+            (archived_day(), Step.VERIFY, SOON),
+        ],
+    )
+    def test_what_frees_space_or_proves_goes_on(self, subject: Database, step: Step, now: datetime) -> None:
+        assert isinstance(one(subject, now, step, LOW), Action)
+
+    def test_a_file_of_the_callers_own_is_on_a_volume_of_the_callers_own(self) -> None:
+        assert isinstance(one(compressed_day(), SOON, Step.RESTORE, LOW, target="/tmp/x.db"), Action)
 
 
 class TestAllThatAreDue:

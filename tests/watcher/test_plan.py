@@ -14,18 +14,21 @@ from tests.watcher.builders import (
     RAW,
     SETTINGS,
     ZST,
+    archived_day,
     backed_up,
     backed_up_day,
     compressed_day,
     database,
+    restored,
     sealed,
     sealed_day,
     utc,
+    with_facts,
 )
 from watcher.events import Closed, Conflict, Corrupt, Deferred, Failed, Opened, Reopened, Rotated
 from watcher.notices import rotations
 from watcher.plan import Action, Block, Doubts, Entry, Plan, Wait, plan, wanted
-from watcher.settings import Create, Settings
+from watcher.settings import TOPS, Create, Settings
 from watcher.state import Database, Facts, Files
 
 NOON = utc("2026-01-20 12:00")
@@ -349,6 +352,96 @@ class TestBlocks:
         assert found.entries == (Block(subject.key, "is the backup disk mounted?", step=step),)
         waiting = plan([backed_up_day()], SETTINGS, LATER, Doubts("is the backup disk mounted?"))
         assert isinstance(waiting.entries[0], Wait)
+
+
+LOW = {name: f"less than 1 GiB is free on the volume of data.{name}: free space there" for name in TOPS}
+RESTORED = utc("2026-01-29 12:00")
+READ_ONCE = {"archived": utc("2026-03-01 03:00"), "verified": utc("2026-03-01 05:00")}
+
+
+def kept(files: Files) -> Database:
+    """A compressed day that a person has had restored, and that is compressed away again."""
+    return with_facts(compressed_day(files=files), restored=restored(RESTORED))
+
+
+class TestLowDisk:
+    """What needs space on a volume that has too little of it is paused; what frees space goes on."""
+
+    @pytest.mark.parametrize(
+        ("subject", "now", "step", "where"),
+        [
+            (database(files=Files(), facts=Facts()), "2026-01-20 12:00", Step.CREATE, ""),
+            (database(), "2026-01-21 00:00", Step.SEAL, ""),
+            (sealed_day(), "2026-01-21 00:00", Step.BACKUP, "backup"),
+            (backed_up_day(files=Files(database=RAW)), "2026-01-21 00:00", Step.BACKUP, "backup"),
+            (backed_up_day(), "2026-02-01 02:00", Step.COMPRESS, ""),
+            (backed_up_day(files=Files(compressed=ZST, backup=RAW)), "2026-01-21", Step.COMPRESS, ""),
+            (backed_up_day(files=Files(retired=True, backup=RAW)), "2026-01-21", Step.COMPRESS, ""),
+            (kept(Files(database=RAW, compressed=ZST)), RESTORED, Step.COMPRESS, ""),
+            (compressed_day(files=Files(compressed=ZST)), "2026-02-02", Step.COMPRESS, "backup"),
+            (compressed_day(), "2026-03-01 03:00", Step.ARCHIVE, "archive"),
+            (archived_day(files=Files(archived=ZST)), "2026-03-01 04:00", Step.COMPRESS, "backup"),
+            (with_facts(compressed_day(), times={"sealed": OVER}), "2026-02-01 05:00", Step.VERIFY, ""),
+            (with_facts(archived_day(), times=READ_ONCE), "2026-04-01 05:00", Step.VERIFY, ""),
+        ],
+    )
+    @pytest.mark.parametrize("low", ["root", "backup", "archive", "state"])
+    def test_a_step_waits_for_space_only_where_it_fills_a_volume(
+        self, subject: Database, now: Any, step: Step, where: str, low: str
+    ) -> None:
+        now = utc(now) if isinstance(now, str) else now
+        before = decide(subject, now)
+        assert step_of(before) == step
+        (entry,) = plan([subject], SETTINGS, now, Doubts(low={low: LOW[low]})).entries
+        if low == where:
+            assert isinstance(entry, Wait)
+            paused = Wait(subject.key, f"paused: {LOW[low]}", None, step, paused=True)
+            assert replace(entry, verify_at=None) == paused
+        else:
+            assert entry == before
+
+    def test_nobody_is_woken_for_what_is_paused(self) -> None:
+        assert plan([sealed_day()], SETTINGS, LATER, Doubts(low=LOW)).next_due is None
+
+    def test_what_is_paused_for_months_has_its_copies_read_again(self) -> None:
+        times = {"sealed": OVER, "verified": utc("2026-03-01 05:00")}
+        subject = with_facts(compressed_day(), times=times)
+        entry = plan([subject], SETTINGS, utc("2026-03-02"), Doubts(low=LOW)).entries[0]
+        assert isinstance(entry, Wait)
+        assert (entry.step, entry.paused, entry.verify_at) == (Step.ARCHIVE, True, utc("2026-04-01 05:00"))
+        entry = plan([subject], SETTINGS, utc("2026-04-01 05:00"), Doubts(low=LOW)).entries[0]
+        assert step_of(entry) is Step.VERIFY
+
+    def test_a_disk_that_may_not_be_mounted_is_said_first(self) -> None:
+        (entry,) = plan([sealed_day()], SETTINGS, LATER, Doubts(backup="mounted?", low=LOW)).entries
+        assert entry == Block(sealed_day().key, "mounted?", step=Step.BACKUP)
+
+    def test_a_copy_of_a_day_that_is_held_waits_and_sealing_does_not(self) -> None:
+        deferred = Deferred("/r/x.db", (Holder(42, "engine"),), OVER)
+        since = OVER + timedelta(minutes=6)
+        subject = database(facts=Facts(opened=True, deferred=deferred), attempted_at=since, held=True)
+        now = since + timedelta(seconds=1)
+        copied = decide(subject, now)
+        assert step_of(copied) is Step.BACKUP
+        (entry,) = plan([subject], SETTINGS, now, Doubts(low=LOW)).entries
+        assert isinstance(entry, Wait)
+        assert (entry.step, entry.until) == (Step.SEAL, since + timedelta(minutes=5))
+        assert entry.reason == f"sealing waits: held by engine (pid 42); its copy is paused: {LOW['backup']}"
+        (entry,) = plan([subject], SETTINGS, since + timedelta(minutes=5), Doubts(low=LOW)).entries
+        assert step_of(entry) is Step.SEAL
+
+    def test_without_room_for_a_drill_a_cold_day_goes_its_way(self) -> None:
+        told = {"verified": utc("2026-04-01 05:00"), "drilled": utc("2026-03-01 06:00")}
+        subject = with_facts(archived_day(), times={**READ_ONCE, **told})
+        now = utc("2026-04-01 06:00")
+        assert step_of(decide(subject, now)) is Step.DRILL
+        without = decide(subject, now - timedelta(minutes=1))
+        (entry,) = plan([subject], SETTINGS, now, Doubts(low=LOW)).entries
+        assert isinstance(without, Wait)
+        assert entry == replace(
+            without, reason=f"{without.reason}; the restore drill is paused: {LOW['state']}"
+        )
+        assert plan([subject], SETTINGS, now, Doubts(low=LOW)).drill_at is None
 
 
 class TestOrder:

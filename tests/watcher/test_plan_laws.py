@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -15,15 +16,19 @@ from tests.watcher.builders import (
     RAW,
     SETTINGS,
     ZST,
+    adopted,
     archived,
     archived_day,
     backed_up,
+    backed_up_day,
     compressed,
+    compressed_day,
     expired,
     expired_day,
     lost,
     restored,
     sealed,
+    sealed_day,
     utc,
     with_facts,
     with_files,
@@ -31,7 +36,8 @@ from tests.watcher.builders import (
 from tests.watcher.builders import database as a_database
 from watcher.events import Closed, Conflict, Corrupt, Deferred, Event, Failed, Opened, Released, Reopened
 from watcher.lifecycle import STAGES, State, state_of
-from watcher.plan import Action, Block, Doubts, Entry, Order, Wait, ordered, plan
+from watcher.plan import Action, Block, Doubts, Entry, Order, Planner, Wait, ordered, plan
+from watcher.settings import TOPS, Expire, Settings, Verify
 from watcher.state import Database, Facts, Files, fold
 
 signatures = st.sampled_from([None, RAW, Signature(0, 1, 7), Signature(2000, 5, 7)])
@@ -46,7 +52,9 @@ files = st.builds(
     retired=st.booleans(),
     anomaly=st.sampled_from(["", "", "", "a directory"]),
 )
-moments = st.datetimes(datetime(2025, 6, 1), datetime(2027, 3, 1)).map(lambda m: utc(m.isoformat()))  # noqa: DTZ001
+# A number for each, and not seven, as Hypothesis draws a date: most of its time goes into the drawing.
+moments = st.integers(0, 638 * 86400).map(lambda seconds: utc("2025-06-01") + timedelta(seconds=seconds))
+dates = st.integers(0, 457).map(lambda days: date(2025, 6, 1) + timedelta(days=days))
 failures = st.builds(
     Failed,
     step=st.sampled_from([*Step]),
@@ -77,6 +85,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.just(Repaired("aa", (), (), 1)),
     st.just(Merged("/r/x.db", "aa", "bb", 1, 1, 1, 0, 0, 2, "", "ann")),
     st.just(Drilled("/a/x.db.zst", "aa", 1000, 10)),
+    st.builds(adopted, st.booleans()),
     st.builds(Corrupt, st.sampled_from([*Step]), st.just("x"), st.just("bad"), st.just(()), st.just("h"), x),
     st.builds(Conflict, st.just("x"), st.just("two"), st.just("merge"), x),
     st.builds(Deferred, st.just("/r/x.db"), st.just((Holder(1, "x"),)), moments),
@@ -99,7 +108,7 @@ def histories(draw: st.DrawFn) -> Facts:
 @st.composite
 def databases(draw: st.DrawFn) -> Database:
     return a_database(
-        draw(st.dates(date(2025, 6, 1), date(2026, 9, 1))),
+        draw(dates),
         files=draw(files),
         facts=draw(histories()),
         touched_at=draw(st.one_of(st.none(), moments)),
@@ -284,6 +293,35 @@ def test_nothing_is_deleted_while_a_disk_is_away(
         assert entry.step is not (Step.BACKUP if which == "backup" else Step.ARCHIVE)
 
 
+LOW = Doubts(low={name: f"data.{name} is full" for name in TOPS})
+FILLING = (Step.BACKUP, Step.ARCHIVE, Step.RESTORE, Step.MERGE, Step.DRILL)
+
+
+@given(databases(), several, moments)
+def test_a_low_disk_pauses_what_needs_space_and_nothing_else(
+    database: Database, others: list[Database], now: datetime
+) -> None:
+    before = entry_of(database, others, now)
+    entry = entry_of(database, others, now, doubts=LOW)
+    assert not (isinstance(entry, Action) and entry.step in FILLING)
+    if isinstance(before, Action) and before.step in (Step.CREATE, Step.SEAL, Step.EXPIRE, Step.VERIFY):
+        assert entry == before
+    if isinstance(before, Action) and before.step is Step.COMPRESS and entry != before:
+        assert not any((database.files.database, database.files.backup, database.files.retired))
+    if isinstance(before, Wait) and before.until:
+        assert isinstance(entry, Wait)
+        assert entry.until == before.until
+
+
+@given(several, moments)
+def test_on_a_low_disk_nobody_is_woken_for_nothing(some: list[Database], now: datetime) -> None:
+    found = plan(some, SETTINGS, now, LOW)
+    assume(not found.notices)
+    if found.next_due is not None and not found.actions:
+        then = plan(some, SETTINGS, found.next_due, LOW)
+        assert then.entries != found.entries or then.drill_at != found.drill_at
+
+
 @given(several, moments)
 def test_waking_when_it_says_finds_something_to_do(some: list[Database], now: datetime) -> None:
     """Or says something else, at least: nobody is woken for nothing, again and again."""
@@ -325,3 +363,124 @@ def test_an_order_deletes_nothing_that_the_schedule_would_not_sooner_or_later(
 def test_an_anomaly_is_never_touched(database: Database, now: datetime) -> None:
     database = replace(with_files(database, anomaly="a directory"), running=None)
     assert isinstance(plan([database], SETTINGS, now).entries[0], Block)
+
+
+SHORT = Settings(expire=Expire(keep_min=1, max_at_once=1), verify=Verify(schedule="0 5 * * *"))
+BEGIN = utc("2026-03-01 02:30")  # a Sunday, and the first of a month
+AGES = st.one_of(st.integers(-2, 200), st.integers(-2, 9), st.integers(28, 33), st.integers(176, 186))
+soon = st.timedeltas(timedelta(minutes=-5), timedelta(days=3)).map(lambda delta: BEGIN + delta)
+HALFWAY = Files(compressed=ZST, backup=RAW)
+"""Its compression was interrupted."""
+ways = st.one_of(
+    st.sampled_from([sealed_day, backed_up_day, compressed_day, archived_day, expired_day]),
+    st.just(lambda day: backed_up_day(day, files=HALFWAY)),
+    st.builds(
+        lambda until: (
+            lambda day: with_facts(with_files(compressed_day(day), database=RAW), restored=restored(until))
+        ),
+        soon,
+    ),
+    st.builds(
+        lambda again: (
+            lambda day: with_facts(
+                backed_up_day(day), failed={"compress": Failed("compress", "e", "h", 1, True, again, "x")}
+            )
+        ),
+        soon,
+    ),
+)
+
+
+@st.composite
+def usual(draw: st.DrawFn) -> Database:
+    """A day that went its way, as nearly all do."""
+    made = draw(ways)(BEGIN.date() - timedelta(days=draw(AGES)))
+    over = utc(str(made.day)) + timedelta(days=1)
+    times = {"sealed": over, "verified": max(draw(st.sampled_from([over, BEGIN - timedelta(days=9)])), over)}
+    later = {"archived": over + timedelta(days=40), "expired": over + timedelta(days=182)}
+    times |= {name: at for name, at in later.items() if getattr(made.facts, name)}
+    return with_facts(made, times=times, hold=draw(st.sampled_from([None, None, None, HOLD])))
+
+
+in_streams = st.tuples(
+    st.one_of(usual(), usual(), usual(), databases()), st.sampled_from(["ticks", "ticks", "ticks-2"])
+).map(lambda pair: replace(pair[0], key=f"{pair[1]}/{pair[0].day}", stream=pair[1]))
+doubtful = st.one_of(
+    st.sampled_from([Doubts(), Doubts(), LOW, Doubts(archive="away")]),
+    soon.map(lambda until: Doubts(clock_until=until)),
+)
+happenings = st.one_of(
+    st.tuples(st.just("comes or changes"), in_streams),
+    st.tuples(st.just("goes"), st.integers(0, 9)),
+    st.tuples(st.just("time goes by"), st.timedeltas(timedelta(0), timedelta(days=2))),
+    st.tuples(st.just("time goes by"), st.timedeltas(timedelta(days=-3), timedelta(days=30))),
+    st.just(("the first wait ends",)),
+    st.just(("the first wait ends",)),
+    st.tuples(st.just("other doubts"), doubtful),
+    st.tuples(st.just("other settings"), st.sampled_from([SETTINGS, SHORT])),
+)
+
+
+@given(
+    st.lists(in_streams, min_size=3, max_size=9),
+    st.sampled_from([SHORT, SHORT, SETTINGS]),
+    doubtful,
+    st.lists(happenings, min_size=3, max_size=12),
+)
+def test_what_was_said_before_stands_as_long_as_nothing_else_would_be_said(
+    some: list[Database], settings: Settings, doubts: Doubts, history: list[tuple]
+) -> None:
+    planner, known, now = Planner(), {database.key: database for database in some}, BEGIN
+    for name, *what in [("begin",), *history]:
+        match name:
+            case "comes or changes":
+                known[what[0].key] = what[0]
+            case "goes" if known:
+                del known[sorted(known)[what[0] % len(known)]]
+            case "time goes by":
+                now += what[0]
+            case "the first wait ends":
+                now = planner.plan(known.values(), settings, now, doubts).next_due or now
+            case "other doubts":
+                doubts = what[0]
+            case "other settings":
+                settings = what[0]
+        again = planner.plan(known.values(), settings, now, doubts)
+        assert again == plan(known.values(), settings, now, doubts)
+
+
+@pytest.mark.parametrize(
+    ("policy", "oldest"),
+    [(SETTINGS, 100), (SHORT, 100), (replace(SHORT, verify=Verify("never")), 190)],
+    ids=["read monthly", "read daily", "some are of age"],
+)
+def test_neither_does_it_when_time_goes_by_and_is_put_back(policy: Settings, oldest: int) -> None:
+    """Nothing happens to the days, but that they grow older, and that one of them is read now and then."""
+    some = [went_its_way(BEGIN.date() - timedelta(days=age)) for age in range(-3, oldest)]
+    again = Failed("compress", "e", "h", 1, True, BEGIN + timedelta(hours=30), "x")
+    some[12] = with_facts(some[12], failed={"compress": again})
+    kept = Files(database=RAW, compressed=ZST, backup_compressed=ZST)
+    some[30] = with_facts(replace(some[30], files=kept), restored=restored(BEGIN + timedelta(hours=31)))
+    some[40] = with_facts(some[40], hold=HOLD)
+    planner = Planner()
+    hours = [*range(0, 120, 4), *range(110, 50, -9), *range(20, 120, 7), *range(100, 900, 49)]
+    for step, moment in enumerate(BEGIN + timedelta(hours=hour) for hour in hours):
+        assert planner.plan(some, policy, moment, Doubts()) == plan(some, policy, moment), moment
+        if step % 20 == 0:
+            some[60] = with_facts(some[60], times={**some[60].facts.times, "verified": moment})
+
+
+def went_its_way(day: date) -> Database:
+    """A day of that age, whose copies were read a week before."""
+    age = (BEGIN.date() - day).days
+    ways = ((4, sealed_day), (12, backed_up_day), (60, compressed_day), (999, archived_day))
+    made = next(make for bound, make in ways if age < bound)(day)
+    over = utc(str(day)) + timedelta(days=1)
+    times = {"sealed": min(over, BEGIN), "archived": over + timedelta(days=40), "verified": BEGIN - WEEK}
+    return with_facts(
+        made,
+        times={name: at for name, at in times.items() if name == "verified" or getattr(made.facts, name)},
+    )
+
+
+WEEK = timedelta(days=7)

@@ -705,6 +705,11 @@ class TestDrill:
         assert self.drilled(self.cold(), self.NOW - timedelta(seconds=1)) == []
         assert planned(self.cold(), self.COLD_AT, self.SETTINGS).drill_at == self.NOW
 
+    def test_while_one_is_under_way_no_other_is_begun(self) -> None:
+        (chosen,) = self.drilled(self.cold(), self.NOW)
+        running = [replace(d, running=Step.DRILL) if d.key == chosen else d for d in self.cold()]
+        assert self.drilled(running, self.NOW) == []
+
     def test_once_done_the_next_is_due_a_month_later(self) -> None:
         some = self.cold()
         chosen = self.drilled(some, self.NOW)

@@ -28,7 +28,7 @@ from handlers.contract import (
     Step,
     Verified,
 )
-from tests.watcher.builders import RAW, ZST, backed_up, compressed, sealed
+from tests.watcher.builders import RAW, ZST, adopted, backed_up, compressed, sealed
 from watcher.events import (
     EVENTS,
     Closed,
@@ -36,6 +36,7 @@ from watcher.events import (
     Conflict,
     Corrupt,
     Deferred,
+    DiskLow,
     Event,
     Failed,
     Health,
@@ -77,9 +78,11 @@ COPIES = (Copy("/r/x.db.zst", 300), Copy("/b/x.db.zst", 300, "another SHA-256"))
 VERIFIED = Verified("aa", COPIES[:1], 300)
 REPAIRED = Repaired("aa", COPIES, (Repair("/b/x.db.zst", "another SHA-256", "/r/x.db.zst"),), 600)
 LOST = Lost("aa", 10, COPIES[1:], ("/q/x.db.zst",), "no good copy is left", "bring one back", "e4")
+ADOPTED, ADOPTED_RAW = adopted(), adopted(cold=False)
 DRILLED = Drilled("/a/x.db.zst", "aa", 1000, 10)
 CONFIGURED = Configured({"compress": "after 7 days, 0 2 * * SUN"})
 HEALTH = Health({}, None, None, {}, 0, 0, 0, {})
+DISK_LOW = DiskLow({"root": 5}, 7, "free some")
 PRUNED = Pruned(7, "ab", "cd", AT)
 
 
@@ -197,6 +200,19 @@ def without(step: Step) -> dict[str, Failed]:
         ),
         (Facts(), replace(REPAIRED, signature=FRESH, compressed_sha256="ee"), {}),
         (FULL, DRILLED, {"failed": without(Step.DRILL)}),
+        (
+            FULL,
+            ADOPTED,
+            {
+                "opened": False,
+                "sealed": ADOPTED.sealed,
+                "compressed": ADOPTED.compressed,
+                "archived": ADOPTED.archived,
+                "failed": {},
+                **dict.fromkeys(("deferred", "corrupt", "conflict", "lost")),
+            },
+        ),
+        (Facts(), ADOPTED_RAW, {"sealed": ADOPTED_RAW.sealed, "backed_up": ADOPTED_RAW.backed_up}),
         (Facts(), LOST, {"lost": LOST}),
         (Facts(hold=HELD), LOST, {"lost": LOST}),
         (FULL, HELD, {"hold": HELD}),
@@ -247,7 +263,8 @@ ONE_OF_EACH = [
     *(CREATED, Opened("x"), CLOSED, SEALED, Reopened("x", "y"), backed_up(), compressed(), ROTATED, DEFERRED),
     *(failed(Step.SEAL), CORRUPT, CONFLICT, Started("1", 2, "/r", "3"), Stopped("x")),
     *(CONFIGURED, ARCHIVED, EXPIRED, RESTORED, MERGED, HELD, RELEASED, VERIFIED, REPAIRED, LOST, DRILLED),
-    *(HEALTH, PRUNED),
+    ADOPTED,
+    *(HEALTH, DISK_LOW, PRUNED),
 ]
 
 
@@ -353,6 +370,12 @@ def test_a_live_copy_does_not_end_the_wait_for_the_seal() -> None:
     facts = after(DEFERRED, BackedUp("/b/x.db", "aa", 1, 1, live=True))
     assert facts.deferred == DEFERRED
     assert after(SEALED, facts=facts).deferred is None
+
+
+def test_what_comes_with_an_adopted_day_is_known_since_then() -> None:
+    assert set(after(ADOPTED).times) == {"adopted", "sealed", "compressed", "archived"}
+    assert set(after(ADOPTED_RAW).times) == {"adopted", "sealed", "backed_up"}
+    assert after(ADOPTED).proven_at == AT
 
 
 def test_no_event_is_forgotten_here() -> None:

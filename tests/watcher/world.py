@@ -44,7 +44,7 @@ from watcher.events import Event
 from watcher.holds import judge
 from watcher.lifecycle import State, state_of
 from watcher.outcomes import event_of, job_of
-from watcher.plan import Action, Doubts, Order, ordered, plan, wanted
+from watcher.plan import Action, Doubts, Order, Planner, ordered, wanted
 from watcher.requests import Hold, Release
 from watcher.settings import Settings
 from watcher.state import Database, Facts, Files, fold
@@ -107,6 +107,7 @@ class World:
         self._looked_at: dict[str, tuple[object, Database]] = {}
         self._count = 0
         self._doubt = ClockDoubt()
+        self.planner = Planner()
         self._write_today()
 
     # What the daemon can see.
@@ -206,7 +207,7 @@ class World:
         self._doubt.watch(self.clock, self.truth.timestamp())
         done = 0
         for _ in range(2000):
-            found = plan(self.databases(), self.settings, self.clock, self.doubts())
+            found = self.planner.plan(self.databases(), self.settings, self.clock, self.doubts())
             for notice in found.notices:
                 self.record(notice.key, notice.event)
             for action in found.actions[:at_once]:

@@ -23,6 +23,15 @@ def analyze(
     """Tell what is in one day, hot, warm or cold: ticks, symbols, gaps, invalid rows, where its bytes go.
 
     It reads every page, and writes nothing. That something is odd is no failure: the exit status is 0.
+
+    Exit status: 0 done; 1 the journal or a file cannot be read; 2 usage or configuration.
+
+    Examples:
+        tickward analyze 2026-01-20
+        tickward analyze other.db --json
+
+    See also:
+        `tickward verify` compares the copies of a day.
     """
     options: Context = context.obj
     settings = options.load()
@@ -31,8 +40,10 @@ def analyze(
     if json:
         from msgspec.structs import asdict
 
+        from watcher.cli.documents.reading import AnalyzedDay
+
         where = {"database": place.name, "path": str(place.path), "tier": place.tier, "note": place.note}
-        write_json(where | asdict(found))
+        write_json(AnalyzedDay(**asdict(found) | where))
     else:
         from watcher.cli.analyze_report import show
 

@@ -15,6 +15,7 @@ from watcher.cli.context import Context, write_json
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
 
 if TYPE_CHECKING:
+    from watcher.cli.documents.planning import Ordered
     from watcher.plan import Order
     from watcher.requests import Ended, Finished, Intention, Reply, Request
     from watcher.settings import Settings
@@ -30,15 +31,20 @@ def keys_of(days: list[str], settings: Settings) -> tuple[str, ...]:
 
 
 def _keys_of(text: str, settings: Settings) -> list[str]:
-    stream, _, day = text.rpartition("/")
-    try:
-        day = date.fromisoformat(day).isoformat()
-    except ValueError:
-        raise ConfigError(f"{text!r} is not a day such as 2026-01-20 or ticks/2026-01-20") from None
+    stream, day = split_day(text)
     streams = settings.data.streams
     if stream and stream not in streams:
         raise ConfigError(f"{text!r}: there is no stream {stream!r}; there are {', '.join(streams)}")
     return [f"{name}/{day}" for name in ([stream] if stream else streams)]
+
+
+def split_day(text: str) -> tuple[str, date]:
+    """The stream, empty if none is named, and the date of ``ticks/2026-01-20``. Raises `ConfigError`."""
+    stream, _, day = text.rpartition("/")
+    try:
+        return stream, date.fromisoformat(day)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not a day such as 2026-01-20 or ticks/2026-01-20") from None
 
 
 def carry_out(context: Context, settings: Settings, order: Order, *, dry_run: bool, json: bool) -> None:
@@ -51,18 +57,17 @@ def carry_out(context: Context, settings: Settings, order: Order, *, dry_run: bo
 
 def carry_out_now(context: Context, settings: Settings, request: Request, *, json: bool) -> None:
     """Ask the daemon, or without one do it here; show what becomes of each day."""
-    teller = _Teller(json)
-    with teller:
-        _ask(context, settings, request, teller)
-    finished = teller.finished
+    with Teller(json) as teller:
+        ask_each(context, settings, request, teller)
     if json:
         write_json(teller.report())
     else:
         teller.say_finished()
+    finished = teller.finished
     raise typer.Exit(finished.exit_code if finished is not None else EXIT_STEP_FAILED)
 
 
-def _ask(context: Context, settings: Settings, request: Request, tell: Callable[[Reply], None]) -> None:
+def ask_each(context: Context, settings: Settings, request: Request, tell: Callable[[Reply], None]) -> None:
     """Hand every answer on, from the daemon if there is one. Raises `TickwardError` if nobody can answer."""
     from watcher.control import ask, myself
     from watcher.lock import Lock
@@ -128,14 +133,17 @@ def intentions(settings: Settings, order: Order) -> tuple[Intention, ...]:
 def _show_intentions(found: tuple[Intention, ...], json: bool) -> None:
     from watcher.wording import span
 
+    refused = sum(each.is_refusal for each in found)
     if json:
-        write_json({"dry_run": True, "planned": found})
+        from watcher.cli.documents.planning import Ordered
+
+        write_json(Ordered(dry_run=True, planned=found, ended=(), done=0, failed=refused))
     else:
         for line, keys in _by_line(found, "would "):
             typer.echo(f"{span(keys)}  {line}")
         if not found:
             typer.echo("nothing is due")
-    raise typer.Exit(EXIT_STEP_FAILED if any(each.is_refusal for each in found) else EXIT_DONE)
+    raise typer.Exit(EXIT_STEP_FAILED if refused else EXIT_DONE)
 
 
 def _by_line(found: tuple[Intention, ...], would: str = "") -> list[tuple[str, list[str]]]:
@@ -147,49 +155,53 @@ def _by_line(found: tuple[Intention, ...], would: str = "") -> list[tuple[str, l
     return list(lines.items())
 
 
-class _Teller:
-    """Takes the answers: shows them to a person as they come, or keeps them for one JSON document."""
+class Teller:
+    """Takes the answers to one or more requests: shows them as they come, or keeps them for a document."""
 
     def __init__(self, json: bool) -> None:
         self._json = json
-        self._planned: tuple[Intention, ...] = ()
-        self._ended: list[Ended] = []
         self._bars = None if json else _Bars()
         self._delayed = ""
+        self.planned: list[Intention] = []
+        self.ended: list[Ended] = []
         self.finished: Finished | None = None
+        """All of them together; None: none was answered to its end."""
 
     def __call__(self, reply: Reply) -> None:
         from watcher.requests import Delayed, Ended, Finished, Planned, Progress, Refused
 
         match reply:
             case Planned():
-                self._planned = reply.intentions
-                self._say_planned()
+                self.planned += reply.intentions
+                self._say_planned(reply.intentions)
             case Progress():
                 if self._bars:
                     self._bars.move(reply)
             case Delayed():
                 self._say_delayed(reply.why)
             case Ended():
-                self._ended.append(reply)
+                self.ended.append(reply)
                 if self._bars:
                     self._bars.remove(reply)
                 self._say(_sentence(reply))
             case Finished():
-                self.finished = reply
+                before = self.finished or Finished(0, 0)
+                self.finished = Finished(before.done + reply.done, before.failed + reply.failed)
             case Refused():
                 raise TickwardError(reply.why)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Ordered:
         """The one JSON document."""
+        from watcher.cli.documents.planning import Ordered
+
         done, failed = (self.finished.done, self.finished.failed) if self.finished else (0, 0)
-        return {"planned": self._planned, "ended": self._ended, "done": done, "failed": failed}
+        return Ordered(False, tuple(self.planned), tuple(self.ended), done, failed)
 
     def say_finished(self) -> None:
-        if not self._planned and not self._ended:
+        if not self.planned and not self.ended:
             self._say("nothing is due")
 
-    def __enter__(self) -> _Teller:
+    def __enter__(self) -> Teller:
         if self._bars:
             self._bars.start()
         return self
@@ -198,10 +210,10 @@ class _Teller:
         if self._bars:
             self._bars.stop()
 
-    def _say_planned(self) -> None:
+    def _say_planned(self, planned: tuple[Intention, ...]) -> None:
         from watcher.wording import span
 
-        others = tuple(each for each in self._planned if each.entry != "action")
+        others = tuple(each for each in planned if each.entry != "action")
         for line, keys in _by_line(others):
             self._say(f"{span(keys)}  {line}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +37,15 @@ def verify(
 ) -> None:
     """Prove that no event was edited, removed or put in, and that the facts follow from the events.
 
-    Exit status 1 if it is not so: the first broken record is named.
+    The first record that is not what was recorded is named. It only reads.
+
+    Exit status: 0 it is what was recorded; 1 it is not; 2 usage or configuration.
+
+    Examples:
+        tickward audit verify
+
+    See also:
+        `tickward verify` reads the copies of the days.
     """
     from watcher.audit import Finding
     from watcher.metadata import read_witness
@@ -51,10 +58,11 @@ def verify(
     found = _examined(settings, witness)
     finding = found if isinstance(found, Finding) else None
     if json:
-        file, proof = str(journal_file(settings.data)), None if finding else found
-        sound = finding is None
-        write_json({"sound": sound, "journal": file, "finding": finding, "proof": proof, "outside": witness})
-        raise typer.Exit(EXIT_DONE if sound else EXIT_STEP_FAILED)
+        from watcher.cli.documents.proving import Audited
+
+        file, proof = str(journal_file(settings.data)), None if isinstance(found, Finding) else found
+        write_json(Audited(proof is not None, file, finding, proof, witness))
+        raise typer.Exit(EXIT_DONE if finding is None else EXIT_STEP_FAILED)
     if isinstance(found, Finding):
         raise TickwardError(_what_to_do(settings, found.problem))
     for line in _proven(settings, found, witness):
@@ -65,27 +73,45 @@ def verify(
 def export(
     context: typer.Context,
     format_: Annotated[
-        Format, typer.Option("--format", help="A table, or one JSON object a line.")
-    ] = Format.CSV,
-    out: Annotated[Path | None, typer.Option(help="A new file; else it is printed.")] = None,
-    since: Annotated[int, typer.Option(min=0, help="Only events after this sequence number.")] = 0,
-    key: Annotated[str | None, typer.Option(help="Only of this day, such as ticks/2026-01-20.")] = None,
+        Format | None, typer.Option("--format", help="A table, by default, or one JSON object a line.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; else it is printed.")] = None,
+    since: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Only events after this sequence number.")
+    ] = 0,
+    key: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only of this day, such as ticks/2026-01-20.")
+    ] = None,
 ) -> None:
     """Export the events, each with its hash and the policy that was in force.
 
     A file appears as a whole or not at all, and never over an existing one. Whether the events are what was
     recorded is what `tickward audit verify` says.
+
+    Exit status: 0 done; 1 the journal or a file cannot be read; 2 usage or configuration.
+
+    Examples:
+        tickward audit export --out events.csv
+        tickward audit export --json --key ticks/2026-01-20
+
+    See also:
+        `tickward audit verify`; `tickward report` is for people.
     """
     from watcher.audit import trail
+    from watcher.journal import reading_one
+    from watcher.paths import journal_file
 
     options: Context = context.obj
+    form = _format(format_, json)
     if out is not None:
+        options.refuse_dry_run("no file is written; unset it for that, or leave out --out to print")
         _require_new(out)
-    with _opened(options.load()) as journal, journal.snapshot():
+    with reading_one(journal_file(options.load().data)) as journal, journal.snapshot():
         if key is not None:
             _require_known(journal, key)
         entries = trail(journal, since, key)
-        lines = as_csv(entries) if format_ is Format.CSV else map(as_json, entries)
+        lines = as_csv(entries) if form is Format.CSV else map(as_json, entries)
         if out is not None:
             _write(out, lines)
             typer.echo(f"wrote {out}")
@@ -93,36 +119,20 @@ def export(
             sys.stdout.writelines(lines)
 
 
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Journal]:
-    """The journal. Raises `TickwardError` if there is none, or while it is read if that cannot be done."""
-    import apsw
-
-    from watcher.journal import Journal
-    from watcher.paths import journal_file
-
-    file = journal_file(settings.data)
-    journal = Journal.open_for_reading(file)
-    if journal is None:
-        raise TickwardError(
-            f"there is no journal {file}: the daemon makes it at its first start; "
-            "is data.state of the configuration the one that you mean?"
-        )
-    with journal:
-        try:
-            yield journal
-        except (apsw.Error, ValueError) as error:
-            raise TickwardError(
-                f"the journal {file} cannot be read ({error}); `tickward audit verify` says what to do next"
-            ) from error
+def _format(given: Format | None, json: bool) -> Format:
+    if json and given is Format.CSV:
+        raise ConfigError("--json and --format csv: give one of them")
+    return Format.JSON if json else given or Format.CSV
 
 
 def _examined(settings: Settings, witness: Witness | None) -> Proof | Finding:
     from watcher.audit import Finding, examine
+    from watcher.journal import reading_one
     from watcher.journal_format import BrokenError
+    from watcher.paths import journal_file
 
     try:
-        with _opened(settings) as journal:
+        with reading_one(journal_file(settings.data)) as journal:
             return examine(journal, witness)
     except BrokenError as broken:  # so much so that it cannot even be opened
         return Finding(broken.sequence, broken.problem)

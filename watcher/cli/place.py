@@ -67,6 +67,23 @@ def stream_of(name: str | None, settings: Settings) -> str:
     return name
 
 
+def date_given(option: str, text: str) -> date:
+    """The day that an option names. Raises `ConfigError`."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option}: {text!r} is not a day such as 2026-01-20") from None
+
+
+def range_given(first: str | None, last: str | None) -> tuple[date, date]:
+    """The days that ``--from`` and ``--to`` name; without them all that there are. Raises `ConfigError`."""
+    begin = date.min if first is None else date_given("--from", first)
+    end = date.max if last is None else date_given("--to", last)
+    if begin > end:
+        raise ConfigError(f"--from {begin} is after --to {end}: there is no day between them")
+    return begin, end
+
+
 @contextmanager
 def readable(place: Place) -> Iterator[None]:
     """What goes wrong while it is read, as a sentence: TickwardError."""

@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 import typer
 
 from watcher.cli.context import Context
-from watcher.cli.place import Stream, stream_of
+from watcher.cli.place import Stream, date_given, stream_of
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError
 
 if TYPE_CHECKING:
+    from watcher.interruption import Interruption
     from watcher.query.ask import Question, Result
     from watcher.query.gather import Gathered
     from watcher.query.output import Target
     from watcher.query.spool import Row
-    from watcher.query.stopping import Stopping
     from watcher.settings import Settings
 
 _MAX_DAYS = 36525
 _SHOWN_ROWS = 1000
 _WIDE = 1000
 _DATE = "YYYY-MM-DD"
+_DEAF_SECONDS = 1.0
 
 
 class Format(StrEnum):
@@ -72,15 +73,21 @@ def query(
 ) -> None:
     """Ask each day for rows by SQL, hot, warm or cold, and print them with their day. Only reads.
 
-    Days are named with --day, --from and --to, or --last:
-    tickward query --last 7 "SELECT symbol, count(*) FROM ticks GROUP BY symbol"
+    Days are named with --day, with --from and --to, or with --last.
 
     Exit status: 0 every day that is there has answered; 1 one did not, or none is there; 2 the SQL or an
     option is wrong; 130, 143 ended by Ctrl-C, by SIGTERM.
+
+    Examples:
+        tickward query --last 7 "SELECT symbol, count(*) FROM ticks GROUP BY symbol"
+        tickward query --from 2026-01-01 --format csv --out gold.csv @gold.sql
+
+    See also:
+        `tickward shell DAY` to look around in one.
     """
+    from watcher.interruption import Interrupted, Interruption
     from watcher.query.ask import Question
     from watcher.query.output import target
-    from watcher.query.stopping import Stopped, Stopping
 
     options: Context = context.obj
     settings = options.load()
@@ -88,14 +95,14 @@ def query(
     days = days_between(day, first, final, last, _today(settings))
     question = Question(stream_of(of or stream, settings), tuple(days), *_texts(sql, merge))
     shape = _format(form, json, out)
-    stopping = Stopping()
+    interruption = Interruption(_DEAF_SECONDS)
     try:
-        with stopping.handled():
+        with interruption.handled():
             to = None if out is None else target(out, force, settings)
             output = _Output(shape, to, partial)
-            complete = _answer(settings, question, output, jobs or _processors(), stopping)
-    except Stopped as stopped:
-        raise typer.Exit(stopped.exit_code) from None
+            complete = _answer(settings, question, output, jobs or _processors(), interruption)
+    except Interrupted as interrupted:
+        raise typer.Exit(interrupted.exit_code) from None
     raise typer.Exit(EXIT_DONE if complete else EXIT_STEP_FAILED)
 
 
@@ -106,11 +113,11 @@ def days_between(
     if sum(each is not None for each in (day, first or final, last)) > 1:
         raise ConfigError("--day, --from with --to, and --last: give one of them")
     if day is not None:
-        begin = end = _date("--day", day)
+        begin = end = date_given("--day", day)
     elif last is not None:
         begin, end = today - timedelta(last - 1), today
     elif first is not None:
-        begin, end = _date("--from", first), today if final is None else _date("--to", final)
+        begin, end = date_given("--from", first), today if final is None else date_given("--to", final)
     else:
         raise ConfigError("of which days? Give --day, --from (and --to), or --last")
     if begin > end:
@@ -141,13 +148,6 @@ def _format(form: Format | None, json: bool, out: Path | None) -> Format:
         return Format(out.suffix.removeprefix(".").lower())
     except ValueError:
         raise ConfigError("--out: as what? Give --format csv or json, or end the file's name so") from None
-
-
-def _date(option: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option}: {text!r} is not a day such as 2026-01-20") from None
 
 
 def _today(settings: Settings) -> date:
@@ -192,7 +192,9 @@ class _IncompleteError(Exception):
     """The file must not be had under its name."""
 
 
-def _answer(settings: Settings, question: Question, wanted: _Output, jobs: int, stopping: Stopping) -> bool:
+def _answer(
+    settings: Settings, question: Question, wanted: _Output, jobs: int, interruption: Interruption
+) -> bool:
     """Ask, and write what is answered. Whether every day that is there has answered."""
     from tempfile import TemporaryDirectory
 
@@ -213,7 +215,7 @@ def _answer(settings: Settings, question: Question, wanted: _Output, jobs: int, 
                 Path(folder),
                 jobs=jobs,
                 watch=bar.move,
-                hold=stopping.held,
+                hold=interruption.blocked,
                 keep_rows=_SHOWN_ROWS if form is Format.TABLE else None,
                 partial=partial,
             )

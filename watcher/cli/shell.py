@@ -26,6 +26,17 @@ def shell(
     """Look around in one day with SQL, in place. Nothing can be written, to the day or beside it.
 
     Statements are also read from a pipe; there, and with --command, the first error ends it with status 1.
+
+    Exit status: 0 done; 1 a statement failed, or the journal or a file cannot be read; 2 usage or
+    configuration.
+
+    Examples:
+        tickward shell 2026-01-20
+        tickward shell 2026-01-20 --command "SELECT count(*) FROM ticks"
+        tickward shell backup.db.zst  # a file, wherever it is
+
+    See also:
+        `tickward query` asks many days, and prints for programs.
     """
     from watcher.query.shell import run
 

@@ -1,188 +1,150 @@
-"""``tickward status``: is it healthy, and where is every day?"""
+"""``tickward status``: is it healthy, and if not, why, and what is to be done?"""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from watcher.cli.context import Context, write_json
+from watcher.errors import TickwardError, UnknownError
 
 if TYPE_CHECKING:
-    from watcher.survey import Survey
+    from rich.console import RenderableType
+
+    from watcher.view.status import Status
+    from watcher.view.verdict import Level
+
+EXIT_STATUS: dict[Level, int] = {"OK": 0, "ATTENTION": 1, "FAILING": 2}
+"""As monitoring systems expect it of what they ask; `watcher.errors.EXIT_UNKNOWN` if it cannot be told."""
+_EVERY_SECONDS = 2.0
+_SHARE_OF_REST = 10
+"""A look is followed by so many times what it took."""
 
 
 def status(
     context: typer.Context,
+    seconds: Annotated[
+        float | None,
+        typer.Argument(
+            min=0.1, max=86400, metavar="[SECONDS]", help="With --watch: how often; else every 2."
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show how things stand. Works with the daemon running or not, and says which."""
-    from watcher.premises import clock_of
-    from watcher.survey import survey
+    """Show how things stand, the verdict first. Works with the daemon running or not, and says which.
+
+    It changes nothing. The exit status is the one that monitoring systems expect: at 1 somebody should look
+    at it, at 2 now; at 3 the configuration or the journal cannot be read. With --watch it is 0.
+
+    Exit status: 0 OK; 1 ATTENTION; 2 FAILING; 3 it cannot be told.
+
+    Examples:
+        tickward status
+        tickward status --watch 5  # every five seconds, until Ctrl-C
+        tickward status --json | jq .verdict
+
+    See also:
+        `tickward plan` says why each day waits; `tickward history DAY` what happened to one.
+    """
+    from loguru import logger
 
     options: Context = context.obj
-    settings = options.load()
-    found = survey(settings, clock_of(settings.clock).now())
-    report = _report(found)
+    if not options.debug:
+        logger.remove()  # what is to be said is on the screen
+    if watch and json:
+        raise UnknownError("give --watch or --json, one of them: a program asks as often as it likes")
+    if seconds is not None and not watch:
+        raise UnknownError(f"SECONDS goes with --watch: `tickward status --watch {seconds:g}`")
+    if watch:
+        _watch(lambda: _look(options), _EVERY_SECONDS if seconds is None else seconds)
+        return
+    found = _look(options)
     if json:
-        write_json(report)
+        write_json(found)
     else:
-        _print(report)
+        from watcher.cli.console import console
+        from watcher.cli.status_screen import screen
+
+        console().print(screen(found))
+    raise typer.Exit(EXIT_STATUS[found.verdict.level])
 
 
-def _report(found: Survey) -> dict[str, Any]:
-    from watcher.lifecycle import state_of
-    from watcher.plan import Block
-
-    databases = sorted(found.databases.values(), key=lambda database: database.key)
-    blocked = [e for e in found.plan.entries if isinstance(e, Block)]
-    deferred = [d for d in databases if d.facts.deferred is not None]
-    failed = [(d.key, f) for d in databases for f in d.facts.failed.values()]
-    held = [d for d in databases if d.facts.hold is not None]
-    lost = [d.key for d in databases if d.facts.lost is not None]
-    uncounted = [d.key for d in databases if d.facts.sealed is not None and not d.facts.sealed.counted]
-    failing = failed or lost or any(entry.failed for entry in blocked)
-    verdict = "FAILING" if failing else "ATTENTION" if blocked or deferred or uncounted else "OK"
-    if found.daemon_pid is None and verdict == "OK":
-        verdict = "ATTENTION"
-    return {
-        "verdict": verdict,
-        "daemon_pid": found.daemon_pid,
-        "at": found.plan.at,
-        "sequence": found.head,
-        "next_due": found.plan.next_due,
-        "states": dict(Counter(state_of(database) for database in databases)),
-        "streams": {name: facts.rotated for name, facts in found.streams.items() if facts.rotated},
-        "due": [{"database": a.key, "step": a.step, "reason": a.reason} for a in found.plan.actions],
-        "blocked": [{"database": entry.key, "reason": entry.reason} for entry in blocked],
-        "deferred": [_deferred(database.key, database.facts) for database in deferred],
-        "failed": [{"database": key, "failure": failure} for key, failure in failed],
-        "uncounted": uncounted,
-        "held": [{"database": d.key, "hold": d.facts.hold, "since": d.facts.times["held"]} for d in held],
-        "lost": lost,
-        "last_verified": _last(databases, "verified", "repaired"),
-        "last_drill": _last(databases, "drilled"),
-        "databases": [_database(database) for database in databases if database.files.present],
-    }
+def _look(options: Context) -> Status:
+    """Raises `UnknownError` for whatever is in the way: nobody must take it for a verdict."""
+    try:
+        return _looked(options)
+    except TickwardError as error:
+        raise UnknownError(str(error)) from error
+    except Exception as error:
+        what = f"how things stand cannot be told: {type(error).__name__}: {error}"
+        raise UnknownError(f"{what}; --debug shows where") from error
 
 
-def _last(databases: list[Any], *events: str) -> Any:
-    """When one of these last happened to any of them."""
-    times = [d.facts.times[event] for d in databases for event in events if event in d.facts.times]
-    return max(times, default=None)
+def _looked(options: Context) -> Status:
+    from datetime import timedelta
+
+    import apsw
+
+    from watcher.disk import last_writes, room
+    from watcher.overview import overview
+    from watcher.premises import clock_of
+    from watcher.version import installed
+    from watcher.view.status import Versions, active_paths, status_of, volumes_of
+    from watcher.view.volumes import WINDOW_DAYS
+
+    settings = options.load()
+    now = clock_of(settings.clock).now()
+    found = overview(settings, now, deleted_since=now - timedelta(days=WINDOW_DAYS))
+    return status_of(
+        found,
+        volumes_of(found, room(found.settings.data)),
+        last_writes(active_paths(found)),
+        config_file=_config_file(options),
+        versions=Versions(installed(), apsw.sqlite_lib_version()),
+    )
 
 
-def _deferred(key: str, facts: Any) -> dict[str, Any]:
-    copy = facts.backed_up if facts.backed_up is not None and facts.backed_up.live else None
-    return {
-        "database": key,
-        "holders": facts.deferred.holders,
-        "since": facts.deferred.since,
-        "safety_copy": copy,
-        "safety_copy_at": facts.times.get("backed_up") if copy else None,
-    }
+def _config_file(options: Context) -> str:
+    from watcher.config import DEFAULT_FILE
+
+    file = options.config_file or Path(DEFAULT_FILE)
+    return str(file.absolute()) if file.exists() else ""
 
 
-def _database(database: Any) -> dict[str, Any]:
-    from watcher.lifecycle import state_of
-
-    facts, files = database.facts, database.files
-    return {
-        "database": database.key,
-        "state": state_of(database),
-        "ticks": facts.sealed.ticks if facts.sealed else None,
-        "bytes": facts.sealed.size_bytes if facts.sealed else None,
-        "bytes_now": files.first.size_bytes if files.first else None,
-        "live_copy": facts.backed_up is not None and facts.backed_up.live,
-        "backed_up": facts.backed_up is not None and not facts.backed_up.live,
-        "sha256": facts.sealed.sha256 if facts.sealed else None,
-        "on_hold": facts.hold is not None,
-        "proven_at": facts.proven_at,
-    }
-
-
-_COLOURS = {"OK": "bold green", "ATTENTION": "bold yellow", "FAILING": "bold red"}
-
-
-def _print(report: dict[str, Any]) -> None:
-    from rich.markup import escape
-
+def _watch(look: Callable[[], Status], seconds: float) -> None:
+    """Show it until Ctrl-C; in a pipe one after the other. What cannot be told now may be told next time."""
     from watcher.cli.console import console
+    from watcher.cli.status_screen import fitting
 
     out = console()
-    verdict = report["verdict"]
-    pid = report["daemon_pid"]
-    daemon = f"daemon running, pid {pid}" if pid is not None else "no daemon is running"
-    out.print(f"[{_COLOURS[verdict]}]{verdict}[/]  {daemon}; {report['sequence']} events recorded")
-    for name, rotated in report["streams"].items():
-        line = f"{name}: current day {rotated.current}, {rotated.current_db}"
-        out.print(escape(line))
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(report["states"].items()))
-    out.print(f"days: {counts or 'none'}")
-    for line in _lines(report):
-        out.print(escape(line))
-    if report["databases"]:
-        out.print(_table(report["databases"]))
+    with suppress(KeyboardInterrupt):
+        if not out.is_terminal:
+            while True:
+                shown, pause = _timed(look, seconds)
+                out.print(shown, "")
+                time.sleep(pause)
+        with out.screen() as whole:
+            while True:
+                shown, pause = _timed(look, seconds)
+                whole.update(fitting(shown, out))
+                time.sleep(pause)
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    from watcher.wording import moment, span
+def _timed(look: Callable[[], Status], seconds: float) -> tuple[RenderableType, float]:
+    """What is to be shown, and how long to wait then: looking at very many days must not be all it does."""
+    from rich.text import Text
 
-    lines = [f"LOST: {key}: no good copy of it is left" for key in report["lost"]]
-    lines += [f"blocked: {span(keys)}: {reason}" for reason, keys in _by_reason(report["blocked"])]
-    for item in report["deferred"]:
-        who = ", ".join(map(str, item["holders"])) or "an unknown process"
-        copied = item["safety_copy_at"]
-        copy = f"a consistent copy was taken {moment(copied)}" if copied else "no copy of it yet"
-        lines.append(f"not sealed: {item['database']} is held by {who} since {moment(item['since'])}; {copy}")
-    lines += [
-        f"not counted: {key} has no table of the name in data.streams.{key.partition('/')[0]}.table"
-        for key in report["uncounted"]
-    ]
-    told = {entry["database"] for entry in report["blocked"]}
-    for item in (item for item in report["failed"] if item["database"] not in told):
-        failed = item["failure"]
-        again = f"next try {moment(failed.next_try)}" if failed.next_try else "not tried again"
-        lines.append(
-            f"failed: {item['database']} {failed.step}: {failed.error}; {failed.hint}; "
-            f"attempt {failed.attempt}; {again}"
-        )
-    due = [{**a, "reason": f"{a['step']}: {a['reason']}"} for a in report["due"]]
-    lines += [f"due: {span(keys)}: {reason}" for reason, keys in _by_reason(due)]
-    for item in report["held"]:
-        hold = item["hold"]
-        lines.append(f"on hold: {item['database']} since {moment(item['since'])} by {hold.by}: {hold.reason}")
-    proofs = (
-        f"last verified: {moment(report['last_verified'])}",
-        f"last restore drill: {moment(report['last_drill'])}",
-    )
-    return [*lines, "; ".join(proofs), f"next due: {moment(report['next_due'])}"]
+    from watcher.cli.status_screen import screen
 
-
-def _by_reason(rows: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """The days that one sentence is about, together."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(row["reason"], []).append(row["database"])
-    return list(found.items())
-
-
-def _table(databases: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
-    from watcher.wording import size
-
-    table = Table()
-    for column in ("database", "state", "ticks", "bytes", "now", "backup"):
-        table.add_column(column, justify="right" if column in ("ticks", "bytes", "now") else "left")
-    for row in databases:
-        table.add_row(
-            row["database"],
-            f"{row['state']}{', on hold' if row['on_hold'] else ''}",
-            f"{row['ticks']:,}" if row["ticks"] is not None else "-",
-            size(row["bytes"]) if row["bytes"] is not None else "-",
-            size(row["bytes_now"]) if row["bytes_now"] is not None else "-",
-            "yes" if row["backed_up"] else "live" if row["live_copy"] else "-",
-        )
-    return table
+    began = time.monotonic()
+    try:
+        shown: RenderableType = screen(look())
+    except UnknownError as error:
+        shown = Text(f"UNKNOWN  {error}")
+    return shown, max(seconds, _SHARE_OF_REST * (time.monotonic() - began))

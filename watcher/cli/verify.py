@@ -25,7 +25,19 @@ def verify(
 ) -> None:
     """Read every copy of days again and compare it with what was recorded; repair a bad one from a good one.
 
-    Exit status 1 if a day is lost: no good copy of it is left.
+    A bad copy is kept under a name that nobody reads. At 1 a day may be lost: no good copy of it is left. If
+    a daemon runs, it does the work, and this follows it to its end: Ctrl-C stops following, not the work.
+
+    Exit status: 0 done, or nothing to do; 1 it failed or was refused; 2 usage or configuration; 3 another
+    instance is at work.
+
+    Examples:
+        tickward verify              # those whose turn it is
+        tickward verify 2026-01-20
+        tickward verify --sample 10  # ten, drawn by lot
+
+    See also:
+        `tickward audit verify` proves the journal.
     """
     from watcher.plan import Order
 

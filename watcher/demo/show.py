@@ -16,17 +16,27 @@ from watcher.demo.expected import expected
 from watcher.demo.live import Live
 from watcher.demo.proof import problems_of_journal, prove
 from watcher.demo.stage import Stage
-from watcher.demo.summary import Outcome, differences, picture_table, summary_table
-from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED
+from watcher.demo.summary import (
+    Outcome,
+    Summary,
+    differences,
+    picture_table,
+    summary,
+    summary_table,
+)
 from watcher.paths import journal_file
 from watcher.subscriber import Subscriber
 from watcher.wire import Message
 from watcher.wording import event_line, moment
 
 
-def show(folder: Path, days: int, seconds_a_day: float) -> int:
-    """Run the demonstration. Returns the exit code: 0 only if picture and proof are right."""
-    console = Console(highlight=False)
+def show(folder: Path, days: int, seconds_a_day: float, *, beside: bool = False) -> Summary:
+    """Run the demonstration, and say what came of it.
+
+    Args:
+        beside: show it on stderr, since stdout is for something else.
+    """
+    console = Console(highlight=False, stderr=beside)
     console.print(f"{days} days at {seconds_a_day:g} s a day, in {folder}", soft_wrap=True)
     stage = Stage(folder, days, seconds_a_day)
     learnt = Live()
@@ -42,7 +52,7 @@ def show(folder: Path, days: int, seconds_a_day: float) -> int:
         finally:
             stage.stop()
     console.print("reading every copy of every day ...")
-    return _judge(console, stage, learnt, noon)
+    return _judge(console, stage, learnt, noon, folder)
 
 
 Draw = Callable[[Message], None]
@@ -75,7 +85,7 @@ def _drawing(console: Console, stage: Stage, learnt: Live) -> Iterator[Draw]:
         yield lambda _: None
 
 
-def _judge(console: Console, stage: Stage, learnt: Live, noon: datetime) -> int:
+def _judge(console: Console, stage: Stage, learnt: Live, noon: datetime, folder: Path) -> Summary:
     """Compare, prove, and print what came of it."""
     wanted, written = expected(stage.days, noon), stage.written()
     book = ledger.read(journal_file(stage.settings.data))
@@ -91,4 +101,4 @@ def _judge(console: Console, stage: Stage, learnt: Live, noon: datetime) -> int:
         problems.append(f"{len(stage.days)} days were to be written, {len(written)} were")
     for problem in problems:
         console.print(problem, style="bold red", soft_wrap=True, markup=False)
-    return EXIT_STEP_FAILED if problems else EXIT_DONE
+    return summary(outcome, found, problems, folder)

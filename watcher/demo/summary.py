@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 from msgspec import Struct
 from rich.table import Table
@@ -25,6 +27,55 @@ class Outcome(Struct, frozen=True):
     ledger: Ledger
     seen: int
     """Events that reached the subscriber."""
+
+
+class Summary(Struct, frozen=True):
+    """What came of the demonstration."""
+
+    ok: bool
+    """Whether every day is where the policy wants it, and all was proven; else the exit status is 1."""
+    problems: tuple[str, ...]
+    """What is not so: a sentence each."""
+    folder: str
+    """Where it was; nothing of it is left without ``--keep``."""
+    days: int
+    """How many were written."""
+    tiers: dict[str, int]
+    """How many days are where, as they were found on disk: hot, warm, cold, expired, ..."""
+    ticks_written: int
+    """By the writer's own count."""
+    ticks_readable: int
+    """Counted again in the copies that are left."""
+    ticks_certified: int
+    """Of days that were deleted, by their certificates."""
+    bytes_before: int
+    """Of all days, uncompressed."""
+    bytes_after: int
+    """Of their first copies, as they are."""
+    events: dict[str, int]
+    """How many of each kind were recorded, by the name of the event."""
+    events_seen: int
+    """How many of them reached the subscriber."""
+
+
+def summary(outcome: Outcome, found: Mapping[date, str], problems: Sequence[str], folder: Path) -> Summary:
+    """The sums, for programs."""
+    written, proofs = outcome.written, outcome.proofs
+    gone, kept = _gone_and_kept(outcome, found)
+    return Summary(
+        ok=not problems,
+        problems=tuple(problems),
+        folder=str(folder),
+        days=len(written),
+        tiers=dict(Counter(found.values())),
+        ticks_written=sum(written.values()),
+        ticks_readable=sum(proof.ticks for proof in kept),
+        ticks_certified=sum(proof.ticks for proof in gone),
+        bytes_before=sum(proof.size_bytes for proof in proofs),
+        bytes_after=sum(proof.bytes_now for proof in proofs),
+        events=dict(outcome.ledger.counts),
+        events_seen=outcome.seen,
+    )
 
 
 def differences(expected: Mapping[date, str], found: Mapping[date, str]) -> list[str]:
@@ -55,8 +106,7 @@ def summary_table(outcome: Outcome, found: Mapping[date, str]) -> Table:
     """The sums."""
     written, proofs, counts = outcome.written, outcome.proofs, outcome.ledger.counts
     tiers = list(found.values())
-    gone = [proof for proof in proofs if found[proof.day] == "expired"]
-    kept = [proof for proof in proofs if found[proof.day] != "expired"]
+    gone, kept = _gone_and_kept(outcome, found)
     table = Table(title="Summary", show_header=False, title_justify="left", min_width=50)
     for name, value in (
         ("days", f"{len(written)}"),
@@ -76,6 +126,11 @@ def summary_table(outcome: Outcome, found: Mapping[date, str]) -> Table:
     ):
         table.add_row(name, value)
     return table
+
+
+def _gone_and_kept(outcome: Outcome, found: Mapping[date, str]) -> tuple[list[DayProof], list[DayProof]]:
+    gone = [proof for proof in outcome.proofs if found[proof.day] == "expired"]
+    return gone, [proof for proof in outcome.proofs if found[proof.day] != "expired"]
 
 
 def _span(picture: Mapping[date, str], tier: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ the database of the day of its time stamp, always.
 It counts what it has *committed*, by itself: that is the evidence that nothing was lost later. It
 prints one JSON object a line (and appends the last two kinds, without "event", to ``--report``):
 
+    {"event":"started","start_ms":...}           its ticks are those of `ticks.realistic` from here on
     {"event":"opened","day":...,"path":...}
     {"event":"committed","day":...,"ticks":...}  with --progress: since opening, after each commit
     {"event":"closed","day":...,"path":...,"ticks":...,"commits":...,"p50_ms":...,"p99_ms":...,
@@ -70,6 +71,7 @@ class Writer:
         """Write until it is over; close and report even if it ends badly."""
         try:
             if not self._replay:
+                self._say("started", {"start_ms": int(self._start.timestamp() * 1000)})
                 self._turn_to(day_of(self._start))
             while self._step():
                 pass

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from handlers.contract import Step
 from watcher.lifecycle import STAGES
-from watcher.plan.entries import NO_SUCH_DAY, Action, Block, Doubts, Entry, Wait, in_doubt
+from watcher.plan.entries import NO_SUCH_DAY, Action, Block, Doubts, Entry, Wait, in_doubt, is_paused
 from watcher.plan.planner import plan
 from watcher.schedule import ON_ROTATION
 from watcher.settings import Ageing, Settings
@@ -41,9 +41,14 @@ class Order(Struct, frozen=True, tag="order", forbid_unknown_fields=True):
     force: bool = False
     """Restore only: what bears that name gives way."""
     everything: bool = False
-    """Verify only: every day that has a copy."""
+    """Verify only: every day that has a copy. Adopt only: every day that is not known."""
+    reencode: bool = False
+    """Adopt only: compressed copies of which no part can be read alone are made anew."""
     sample: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Verify only: so many days, drawn by lot."""
+
+
+_KNOWN = "it is known already"
 
 
 def ordered(
@@ -61,6 +66,8 @@ def ordered(
     doubts = doubts or Doubts()
     if order.step in _BY_HAND:
         entries = _by_hand(known, now, order, doubts)
+    elif order.step is Step.ADOPT:
+        entries = _adoptions(known, now, order, doubts)
     elif order.step is Step.VERIFY:
         entries = _verifications(known, settings, now, order, doubts)
     else:
@@ -71,21 +78,25 @@ def ordered(
 def _stages(
     known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
 ) -> list[Entry]:
+    keys = set(order.keys)
     # Whoever orders it has seen to it: what failed before is tried again.
     fresh = [
         replace(database, facts=replace(database.facts, failed={}))
-        if not order.keys or key in order.keys
+        if database.facts.failed and (not keys or key in keys)
         else database
         for key, database in known.items()
     ]
     ages: dict[Step, Ageing] = {} if order.step is Step.CREATE else {order.step: _age(settings, order)}
     # Whether it is the right number is seen from what comes of it.
     confirmed = len(known) if order.confirmed else 0
-    found = plan(fresh, settings, now, doubts, ages=ages, confirmed=confirmed, reading=False).entries
-    if order.keys:
-        named = [_for_named(entry, known[entry.key], order) for entry in found if entry.key in order.keys]
+    found = plan(
+        fresh, settings, now, doubts, ages=ages, confirmed=confirmed, reading=False, keys=keys or None
+    ).entries
+    if keys:
+        named = [_for_named(entry, known[entry.key], order) for entry in found]
         return _as_agreed(named, order) + _unknown(known, order)
-    mine = [_by(e, order) for e in found if not isinstance(e, Wait) and e.step is order.step]
+    due = [_refused(entry) if is_paused(entry) else entry for entry in found if entry.step is order.step]
+    mine = [_by(entry, order) for entry in due if not isinstance(entry, Wait)]
     return _as_agreed(mine, order)
 
 
@@ -108,14 +119,20 @@ def _for_named(entry: Entry, database: Database, order: Order) -> Entry:
         return _by(entry, order)
     if _is_done(database, order.step):
         return Wait(entry.key, f"done already; {entry.reason}", None, entry.step)
-    reason = f"its {entry.step} comes first: {entry.reason}" if isinstance(entry, Action) else entry.reason
+    before = entry.step is not order.step and (isinstance(entry, Action) or entry.paused)
+    reason = f"its {entry.step} comes first: {entry.reason}" if before else entry.reason
     return Block(entry.key, reason, failed=False, step=entry.step)
+
+
+def _refused(entry: Entry) -> Entry:
+    """Whoever orders what there is no room for is told so: it does not wait for them."""
+    return Block(entry.key, entry.reason, failed=False, step=entry.step)
 
 
 def _is_done(database: Database, step: Step) -> bool:
     if step is Step.CREATE:
         return database.facts.existed or database.files.present
-    return any(s.step is step and s.behind(database) and s.intact(database) for s in STAGES)
+    return any(s.step is step and s.behind(database.facts) and s.intact(database) for s in STAGES)
 
 
 def _by(entry: Entry, order: Order) -> Entry:
@@ -166,13 +183,48 @@ def _verifications(
     return _by_hand(known, now, replace(order, keys=tuple(keys)), doubts)
 
 
+def _adoptions(known: Mapping[str, Database], now: datetime, order: Order, doubts: Doubts) -> list[Entry]:
+    """Those that are named; or all that are neither known nor sealed as usual."""
+    if not order.everything:
+        return _by_hand(known, now, order, doubts)
+    keys = tuple(
+        key
+        for key, database in known.items()
+        if not (database.facts.expired or database.files.anomaly or _why_not_adopted(database, order))
+    )
+    return _by_hand(known, now, replace(order, keys=keys), doubts)
+
+
+def _why_not_adopted(database: Database, order: Order) -> str:
+    """Why there is nothing to take over; empty if there is."""
+    facts, files = database.facts, database.files
+    if facts.sealed is not None:
+        return _why_not_reencoded(database) if order.reencode else _KNOWN
+    if files.database is not None:
+        return "it is not compressed: it is sealed and backed up as every day is"
+    return "" if files.any_copy else "no copy of it is there"
+
+
+def _why_not_reencoded(database: Database) -> str:
+    facts, files = database.facts, database.files
+    if facts.compressed is None or facts.compressed.frame_bytes or files.database is not None:
+        return _KNOWN
+    if facts.hold is not None:
+        return f"on hold by {facts.hold.by}: its files stay as they are"
+    first = files.archived if facts.archived else files.compressed
+    return "" if first else "its first copy is not where it should be: `tickward verify` puts it back"
+
+
 def _by_hand(known: Mapping[str, Database], now: datetime, order: Order, doubts: Doubts) -> list[Entry]:
     entries: list[Entry] = _unknown(known, order)
+    # A person has looked at the clock; and a file of their own is on a volume of their own.
+    doubts = replace(doubts, clock_until=None, low={} if order.target else doubts.low)
     for key in order.keys:
         if database := known.get(key):
-            is_archived = database.facts.archived is not None
-            entry = _by_hand_one(database, now, order)
-            entries.append(in_doubt(entry, replace(doubts, clock_until=None), now, is_archived=is_archived))
+            entry = in_doubt(_by_hand_one(database, now, order), database, doubts, now)
+            if order.reencode and doubts.journal and isinstance(entry, Action):
+                entry = Block(key, doubts.journal, step=order.step)  # it may have been on hold
+            entries.append(_refused(entry) if is_paused(entry) else entry)
     return entries
 
 
@@ -185,6 +237,10 @@ def _by_hand_one(database: Database, now: datetime, order: Order) -> Entry:
         return Block(key, reason, step=step)
     if database.files.anomaly:
         return Block(key, database.files.anomaly, step=step)
+    if step is Step.ADOPT:
+        if why := _why_not_adopted(database, order):
+            return Wait(key, why)
+        return Action(key, step, f"ordered by {order.by}", now, by=order.by)
     if database.facts.sealed is None:
         return Block(key, "it has no seal yet: there is nothing to compare a copy with", step=step)
     if problem := _BY_HAND.get(step, _verify_problem)(database, order):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from handlers.contract import Step
 from watcher.plan.entries import Action, Block, Doubts, Entry, Wait
@@ -12,15 +14,35 @@ from watcher.settings import Settings
 from watcher.state import Database
 
 
-def empty_root(databases: list[Database]) -> str:
-    """A root without any of the days that are known to be in it is not a root to work in."""
+class Rooted(NamedTuple):
+    """How many of some days are known to be in the root."""
+
+    known: int
+    has_sealed: bool
+    is_there: bool
+    """Whether one of them is."""
+
+
+def rooted(databases: Iterable[Database]) -> Rooted:
+    """Count."""
     known = [database for database in databases if database.facts.existed and _belongs_in_root(database)]
-    has_sealed = any(database.facts.sealed for database in known)
-    if not has_sealed or any(database.files.primary for database in known):
+    is_there = any(database.files.primary for database in known)
+    return Rooted(len(known), any(database.facts.sealed for database in known), is_there)
+
+
+def empty_root(databases: Iterable[Database]) -> str:
+    """A root without any of the days that are known to be in it is not a root to work in."""
+    return why_empty([rooted(databases)])
+
+
+def why_empty(parts: Iterable[Rooted]) -> str:
+    """The same, of days that have been counted."""
+    parts = list(parts)
+    if not any(part.has_sealed for part in parts) or any(part.is_there for part in parts):
         return ""
     return (
-        f"the root holds none of the {len(known)} days that are known to be there: is it mounted? "
-        "Nothing is done until they are back"
+        f"the root holds none of the {sum(part.known for part in parts)} days that are known to be there: "
+        "is it mounted? Nothing is done until they are back; on a new disk `tickward restore` brings them"
     )
 
 
@@ -65,11 +87,20 @@ def decide_expired(database: Database) -> Entry:
     """What there is to say of a day that was deleted."""
     expired = database.facts.expired
     assert expired is not None
-    when = f"deleted on {database.facts.times['expired']:%Y-%m-%d} by {expired.by}"
+    when = database.facts.times["expired"]
     if database.files.any_copy:
-        reason = f"{when}, but a file of that day is there again: it is left alone; move it out of the way"
-        return Block(database.key, reason, failed=False)
-    return Wait(database.key, f"{when}: {expired.reason}; its certificate is in the journal")
+        again = "but a file of that day is there again: it is left alone; move it out of the way"
+        return Block(database.key, f"{_deleted(when, expired.by)}, {again}", failed=False)
+    return Wait(database.key, why_gone(when, expired.by, expired.reason))
+
+
+def why_gone(when: datetime, by: str, reason: str) -> str:
+    """What there is to say of a day that was deleted."""
+    return f"{_deleted(when, by)}: {reason}; its certificate is in the journal"
+
+
+def _deleted(when: datetime, by: str) -> str:
+    return f"deleted on {when.date()} by {by}"
 
 
 def gone(database: Database, path: str, settings: Settings, now: datetime, doubt: str = "") -> Entry:
@@ -80,6 +111,9 @@ def gone(database: Database, path: str, settings: Settings, now: datetime, doubt
         reason = "every copy of it is gone: looked for once more before it is called lost"
         return unless_failed(database, Action(database.key, Step.VERIFY, reason, now), settings, now)
     reason = f"its file is gone from {path}"
+    if database.facts.sealed is None and database.day >= now.date():
+        reason += ": what was written to it is there only as long as its writer has it open; have its writer "
+        reason += "make another, or put a copy back"
     if database.files.backup_compressed or database.files.backup:
         reason += f"; its backup is still in {settings.data.backup}"
         if database.facts.sealed:

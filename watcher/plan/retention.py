@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from handlers.contract import Restored, Step
 from watcher.lifecycle import STAGES, next_stage
 from watcher.plan.entries import TAKE_AWAY, Action, Block, Entry, Wait
 from watcher.plan.setbacks import blocked_by_fact, unless_failed
-from watcher.schedule import NEVER, due, end_of, last_of, next_after
+from watcher.schedule import END_OF_TIME, NEVER, due, end_of, last_of, next_after
 from watcher.settings import Ageing, Settings
 from watcher.state import Database
 
@@ -73,6 +74,24 @@ def rails(
     return Rails(frozenset(kept), backlog, max(settings.expire.max_at_once, confirmed))
 
 
+NO_RAILS = Rails(frozenset(), {}, 0)
+"""Where no day is of age nothing asks for them."""
+
+
+def rails_of_stream(
+    databases: Iterable[Database], ageing: Ageing, settings: Settings, now: datetime
+) -> tuple[Rails, datetime]:
+    """The rails of one stream; and until when they are those, as long as none of its days changes."""
+    databases = list(databases)
+    dues = [_due(database, ageing) for database in databases if not database.facts.expired]
+    until = min((moment for moment in dues if moment > now), default=END_OF_TIME)
+    if not any(moment <= now for moment in dues):
+        return NO_RAILS, until
+    gone = (database.facts.times.get("expired", now) for database in databases)
+    to_come = [moment for moment in gone if moment > now]  # by a clock that was wrong
+    return rails(databases, ageing, settings, now), min([until, end_of(now.date()), *to_come])
+
+
 def _may_go_from(database: Database, ageing: Ageing) -> datetime:
     """Since when nothing but the rails has kept it."""
     moment = _due(database, ageing)
@@ -108,7 +127,7 @@ def decide_expiry(
     if not _is_ready(database, settings) or keeps_restored(database, now) or _is_missed(database):
         return None
     key = database.key
-    if stays := _stays(database, settings, around):
+    if stays := _stays(database, settings, around, now):
         # As long as it is here, a copy of it that was lost is made again.
         following = next_stage(database, settings)
         return stays if following is None or following.step is Step.EXPIRE else None
@@ -128,7 +147,7 @@ def _is_missed(database: Database) -> bool:
     return first is None and (files.backup is not None or files.backup_compressed is not None)
 
 
-def _stays(database: Database, settings: Settings, around: Rails) -> Entry | None:
+def _stays(database: Database, settings: Settings, around: Rails, now: datetime) -> Entry | None:
     """Why a day past its retention is not deleted all the same; None: nothing keeps it."""
     key, count = database.key, around.backlog.get(database.stream, 0)
     if database.facts.hold:
@@ -136,6 +155,10 @@ def _stays(database: Database, settings: Settings, around: Rails) -> Entry | Non
     if key in around.kept:
         reason = f"one of the newest {settings.expire.keep_min} days of its stream: kept whatever its age"
         return Wait(key, reason, None, Step.EXPIRE)
+    adopted = database.facts.times.get("adopted")
+    if adopted is not None and now < (until := adopted + timedelta(days=settings.restore.keep_days)):
+        reason = f"taken over on {adopted.date()}: time to see whether it really is what its name says"
+        return Wait(key, reason, until, Step.EXPIRE)
     if count <= around.at_once:
         return None
     reason = (
@@ -239,23 +262,69 @@ class Trial(Struct, frozen=True):
     """When it is due; None if there is no cold day to try."""
 
 
-def drill(
-    databases: Iterable[Database], entries: Mapping[str, Entry], settings: Settings, now: datetime
-) -> Trial:
-    """Which cold day is restored on trial, and when. By chance, but the same one until it has been."""
+class Cold(NamedTuple):
+    """What of some days counts for the next drill."""
+
+    days: list[Database]
+    """Those that are in the archive."""
+    tried: tuple[datetime, ...]
+    """When a drill was last tried of any of them; and what a wrong clock has told of times to come."""
+    since: datetime | None
+    """When the first of them was archived."""
+
+
+def cold_of(databases: Iterable[Database], now: datetime) -> Cold:
+    """Look through them."""
     databases = list(databases)
-    cold = [
+    days = [
         database
         for database in databases
         if database.files.archived and database.facts.archived and not database.facts.expired
     ]
-    if not cold:
-        return Trial(None, None)
-    last = last_of(_tried(databases), now) or last_of([min(d.facts.times["archived"] for d in cold)], now)
+    tried = _tried(databases)
+    past = [moment for moment in tried if moment <= now]
+    newest = (max(past),) if past else ()
+    since = min((database.facts.times["archived"] for database in days), default=None)
+    return Cold(days, (*newest, *(moment for moment in tried if moment > now)), since)
+
+
+def next_drill(parts: Iterable[Cold], settings: Settings, now: datetime) -> datetime | None:
+    """When a cold day is next restored on trial; None for never, or if there is none."""
+    parts = list(parts)
+    since = [part.since for part in parts if part.since is not None]
+    if not since:
+        return None
+    tried = (moment for part in parts for moment in part.tried)
+    oldest = min(database.day for part in parts for database in part.days)
+    return drill_after(tried, min(since), oldest, settings, now)
+
+
+def drill_after(
+    tried: Iterable[datetime], archived_at: datetime, oldest: date, settings: Settings, now: datetime
+) -> datetime | None:
+    """When a cold day is next restored on trial; None for never.
+
+    Args:
+        tried: when that was tried before.
+        archived_at: when the first of the cold days was archived.
+        oldest: the first of them.
+    """
+    last = last_of(tried, now) or last_of([archived_at], now)
     # Where only a wrong clock has told the time: since the first of them was over, which is due.
-    moment = next_after(settings.verify.drill_schedule, last or end_of(min(d.day for d in cold)))
-    if moment is None or moment > now:
-        return Trial(None, moment)
+    return next_after(settings.verify.drill_schedule, last or end_of(oldest))
+
+
+def drawn(
+    cold: Iterable[Database],
+    entries: Mapping[str, Entry],
+    settings: Settings,
+    now: datetime,
+    moment: datetime,
+) -> Trial:
+    """Which cold day is restored on trial. By chance, but the same one until it has been."""
+    cold = list(cold)
+    if any(database.running is Step.DRILL for database in cold):
+        return Trial(None, None)  # one is enough
     free = [database for database in cold if isinstance(entries[database.key], Wait) and not database.running]
     if not free:
         return Trial(None, None)
@@ -296,4 +365,4 @@ def _is_of_age(database: Database, ageing: Ageing, now: datetime) -> bool:
 def _is_ready(database: Database, settings: Settings) -> bool:
     """Whether every step before it lies behind the day: what is stuck on its way is not deleted."""
     before = (stage for stage in STAGES if stage.step is not Step.EXPIRE and stage.enabled(settings))
-    return all(stage.behind(database) for stage in before)
+    return all(stage.behind(database.facts) for stage in before)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from handlers.contract import Step
-from watcher.plan.entries import Action, Block, Entry, Wait
+from watcher.plan.entries import Action, Block, Doubts, Entry, Wait, in_doubt, is_paused
 from watcher.plan.setbacks import unless_failed
 from watcher.schedule import start_of
 from watcher.settings import Settings
 from watcher.state import Database
 
 
-def decide_seal(database: Database, settings: Settings, now: datetime, moment: datetime) -> Entry:
+def decide_seal(
+    database: Database, settings: Settings, doubts: Doubts, now: datetime, moment: datetime
+) -> Entry:
     """What is to be done about a day that is over and has no seal. ``moment``: when it was over."""
     key, files = database.key, database.files
     if files.database is not None and files.database.size_bytes == 0 and files.wal is None:
@@ -23,7 +25,7 @@ def decide_seal(database: Database, settings: Settings, now: datetime, moment: d
     if settled > now:
         return Wait(key, "settling after the last file event", settled, Step.SEAL)
     if database.facts.deferred is not None:
-        return _decide_deferred(database, settings, now, moment)
+        return _decide_deferred(database, settings, doubts, now, moment)
     opened_at = min(database.facts.times.get("opened", moment), now)
     patient_until = max(moment, opened_at) + retry
     if database.held and now < patient_until:
@@ -46,7 +48,9 @@ def settled_at(database: Database, settings: Settings) -> datetime:
     return min(database.touched_at + settle, since + longest)
 
 
-def _decide_deferred(database: Database, settings: Settings, now: datetime, moment: datetime) -> Entry:
+def _decide_deferred(
+    database: Database, settings: Settings, doubts: Doubts, now: datetime, moment: datetime
+) -> Entry:
     deferred = database.facts.deferred
     assert deferred is not None
     # A clock that was put back: what is to come has not been.
@@ -59,7 +63,11 @@ def _decide_deferred(database: Database, settings: Settings, now: datetime, mome
     if copy_at is not None and copy_at <= now:
         reason = f"held by {deferred.who} for too long: a consistent copy is taken meanwhile"
         action = Action(database.key, Step.BACKUP, reason, copy_at, live=True)
-        return unless_failed(database, action, settings, now)
+        copy = unless_failed(database, action, settings, now)
+        if not is_paused(paused := in_doubt(copy, database, doubts, now)):
+            return copy
+        reason = f"sealing waits: held by {deferred.who}; its copy is {paused.reason}"
+        return Wait(database.key, reason, again, Step.SEAL)
     until = min(again, copy_at) if copy_at else again
     return Wait(database.key, f"sealing waits: held by {deferred.who}", until, Step.SEAL)
 

@@ -11,7 +11,7 @@ from watcher.plan.entries import Action, Entry, Wait
 from watcher.settings import Settings
 from watcher.state import Database
 
-_ASIDE = (Step.RESTORE, Step.MERGE, Step.VERIFY, Step.DRILL)
+_ASIDE = (Step.RESTORE, Step.MERGE, Step.VERIFY, Step.DRILL, Step.ADOPT)
 """Steps that a day's life does not depend on: that one of them is impossible stops no other."""
 
 _MOMENT = timedelta(minutes=10)
@@ -25,13 +25,27 @@ def blocked_by_fact(database: Database) -> str:
         return f"{facts.lost.error}; {facts.lost.hint}"
     if facts.corrupt and facts.corrupt.evidence == evidence and not damage_to_repair(database):
         first = facts.corrupt.problems[0] if facts.corrupt.problems else facts.corrupt.error
-        return f"corrupt: {first}; {facts.corrupt.hint}"
+        return f"corrupt: {first}; {facts.corrupt.hint}{_backup_of_before(database)}"
     if facts.conflict and (facts.conflict.evidence == evidence or has_late_file(database)):
         return f"conflict: {facts.conflict.error}; {facts.conflict.hint}"
     for failed in facts.failed.values():
         if failed.step not in _ASIDE and not failed.retryable and failed.evidence == evidence:
             return f"{failed.step} is impossible: {failed.error}; {failed.hint}"
     return ""
+
+
+def _backup_of_before(database: Database) -> str:
+    """A day that has lost its seal by being damaged may still have a copy of what it was when sealed."""
+    facts = database.facts
+    before, copy = facts.previous, facts.backed_up
+    if facts.sealed or before is None or copy is None or copy.live or copy.sha256 != before.sha256:
+        return ""
+    if database.files.backup is None or database.files.backup.size_bytes != before.size_bytes:
+        return ""
+    return (
+        f"; if nobody has written to it since it was sealed, its backup {database.paths.backup} is what it "
+        f"was (SHA-256 {before.sha256}): copy it over {database.paths.database}"
+    )
 
 
 def damage_to_repair(database: Database) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,7 @@ class Terminal:
 
     def configure_events(self) -> None:
         """The same, with addresses for a daemon of this test alone."""
-        name = f"@tickward-{os.getpid()}-{secrets.token_hex(8)}"  # no path: those must be short
-        self.configure(f'[events]\npublish = "ipc://{name}-p"\nreplay = "ipc://{name}-r"\n')
+        self.configure('[events]\npublish = "ipc://p"\nreplay = "ipc://r"\n')
 
     def tree(self) -> set[str]:
         return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
@@ -96,5 +95,7 @@ def tickward(
     for name in list(os.environ):
         if name.startswith("TICKWARD_"):
             monkeypatch.delenv(name)
+    # What is done in this process is done by its threads: a pool of processes takes a second to come up.
+    monkeypatch.setattr("watcher.app.process_executor", lambda count, _: ThreadPoolExecutor(count))
     yield Terminal(tmp_path, monkeypatch, capsys)
     logger.remove()

@@ -247,6 +247,22 @@ class TestExport:
         assert out.read_text() == recorded("audit", "export").out
         assert [path.name for path in out.parent.iterdir() if "tmp" in path.name] == []
 
+    def test_as_json_by_either_option(self, recorded: Terminal) -> None:
+        assert recorded("audit", "export", "--json") == recorded("audit", "export", "--format", "json")
+        ended = recorded("audit", "export", "--json", "--format", "csv")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == "tickward: --json and --format csv: give one of them\n"
+
+    def test_writes_no_file_where_the_environment_asks_for_that(
+        self, recorded: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DRY_RUN", "1")
+        ended = recorded("audit", "export", "--out", "out.csv")
+        assert (ended.code, ended.out) == (2, "")
+        assert "DRY_RUN is set: no file is written" in ended.err
+        assert not Path("out.csv").exists()
+        assert len(rows(recorded("audit", "export").out)) == 6
+
     @pytest.mark.parametrize("kind", ["file", "directory", "link"])
     def test_never_over_an_existing_file(self, recorded: Terminal, kind: str) -> None:
         out = Path("out.csv")

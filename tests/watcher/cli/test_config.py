@@ -60,6 +60,23 @@ def test_init_never_overwrites(tickward: Terminal) -> None:
     assert not Path("nowhere.toml").exists()
 
 
+def test_init_writes_nothing_where_the_environment_asks_for_that(
+    tickward: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRY_RUN", "1")
+    ended = tickward("config", "init")
+    assert (ended.code, ended.out) == (2, "")
+    assert "DRY_RUN is set: no file is written; unset it for that" in ended.err
+    assert tickward.tree() == set()
+
+
+def test_as_json(tickward: Terminal) -> None:
+    assert tickward("config", "check", "--json").json == {"file": None}
+    assert tickward("config", "init", "--json").json == {"path": "config.toml"}
+    assert tickward("config", "check", "--json").json == {"file": "config.toml"}
+    assert tickward("config", "show", "--json") == tickward("config", "show")
+
+
 def test_init_where_nothing_can_be_written(tickward: Terminal) -> None:
     ended = tickward("config", "init", "no/such/folder/config.toml")
     assert ended.code == 2

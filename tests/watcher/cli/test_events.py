@@ -1,4 +1,4 @@
-"""`tickward events`: from the journal, and live from a daemon."""
+"""`tickward events`: from the journal, live from a daemon, and what each of them is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.watcher.builders import sealed
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.cli.test_plan import make
 from tests.watcher.processes import PATIENCE_SECONDS
+from watcher import catalogue
 from watcher.events import Stopped
 from watcher.journal import Journal
 
@@ -120,3 +121,33 @@ def test_the_journal_is_only_read(recorded: Terminal) -> None:
     recorded("events")
     recorded("status")
     assert journal.read_bytes() == before
+
+
+class TestSchema:
+    @pytest.mark.parametrize("event", ["sealed", "progress"])
+    def test_of_one_event(self, tickward: Terminal, event: str) -> None:
+        assert tickward("events", "schema", event).json == catalogue.schema(event)
+
+    def test_of_every_message(self, tickward: Terminal) -> None:
+        assert tickward("events", "schema").json == catalogue.message_schema()
+
+    def test_of_what_is_no_event(self, tickward: Terminal) -> None:
+        ended = tickward("events", "schema", "sealing")
+        assert (ended.code, ended.out) == (2, "")
+        (sentence,) = ended.err.splitlines()
+        assert sentence.startswith("tickward: there is no event 'sealing'; there are: started, stopped, ")
+
+    def test_needs_no_configuration_and_no_journal(self, tickward: Terminal) -> None:
+        Path("config.toml").write_text("[compress]\nlevel = 99\n")
+        assert tickward("events", "schema", "sealed").code == 0
+        assert tickward.tree() == {"config.toml"}
+
+    def test_is_told_of_by_help(self, tickward: Terminal) -> None:
+        text = tickward("events", "--help").out
+        assert "Usage: tickward events [OPTIONS] [COMMAND]" in text
+        assert all(option in text for option in ("--follow", "--since", "--last", "--json", "schema"))
+
+    def test_is_the_only_word_that_may_follow(self, recorded: Terminal) -> None:
+        ended = recorded("events", "sealed")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith("tickward: no such command 'sealed'; ")

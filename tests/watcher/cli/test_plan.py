@@ -106,3 +106,32 @@ def test_json_is_all_that_is_printed(tickward: Terminal) -> None:
     ended = tickward.run("plan", "--json")
     assert (ended.code, ended.err) == (0, "")
     assert set(json.loads(ended.out)) == {"at", "next_due", "drill_at", "databases"}
+
+
+def test_of_some_days_only(tickward: Terminal) -> None:
+    tickward.configure()
+    for day in ("2026-01-17", "2026-01-18", "2026-01-19"):
+        make(tickward.folder, day)
+
+    def days(*arguments: str) -> list[str]:
+        return [row["database"][-2:] for row in tickward("plan", "--json", *arguments).json["databases"]]
+
+    assert days() == ["17", "18", "19", "20", "21"]
+    assert days("--from", "2026-01-18", "--to", "2026-01-20") == ["18", "19", "20"]
+    ended = tickward("plan", "--from", "2026-01-18", "--to", "2026-01-17")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("tickward: --from 2026-01-18 is after --to 2026-01-17")
+    assert tickward("plan", "--to", "x").err == "tickward: --to: 'x' is not a day such as 2026-01-20\n"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 4), (120, 2)])
+def test_in_a_terminal_reasons_stand_where_there_is_room(
+    tickward: Terminal, monkeypatch: pytest.MonkeyPatch, width: int, lines: int
+) -> None:
+    tickward.configure()
+    for name, value in {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "COLUMNS": str(width), "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
+    _, _, _, *rows = tickward("plan").out.splitlines()
+    told = rows[: rows.index("") if "" in rows else None]
+    assert len(told) == lines
+    assert max(map(len, told)) <= width

@@ -17,6 +17,7 @@ import pytest
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.processes import PATIENCE_SECONDS, Watched
 from tests.watcher.query.tree import make_day, make_tree, pack
+from watcher.__main__ import EXIT_CLOSED_PIPE
 from watcher.cli.query import days_between
 from watcher.errors import ConfigError
 
@@ -304,7 +305,7 @@ def test_whoever_stops_reading_gets_no_traceback(terminal: Terminal) -> None:
     assert process.stderr is not None
     with closing(process.stderr):
         assert process.stderr.read().splitlines() == [*MISSING, NOTE]
-    assert process.wait() == 1
+    assert process.wait() == EXIT_CLOSED_PIPE
     assert list(Path("tmp").iterdir()) == []
 
 

@@ -63,7 +63,8 @@ def test_rotate_makes_the_days_ahead(terminal: Terminal) -> None:
 
 def test_json_says_what_was_planned_and_what_became_of_it(terminal: Terminal) -> None:
     told: Any = terminal("seal", "--json").json
-    assert told.keys() == {"planned", "ended", "done", "failed"}
+    assert told.keys() == {"dry_run", "planned", "ended", "done", "failed"}
+    assert (told["dry_run"], told["done"], told["failed"]) == (False, 1, 0)
     assert told["planned"][0]["database"] == "ticks/2026-01-19"
     assert (told["ended"][0]["event"], told["ended"][0]["data"]["ticks"]) == ("sealed", 0)
 
@@ -99,6 +100,12 @@ def test_a_file_elsewhere_takes_one_stream(terminal: Terminal) -> None:
     ended = terminal("restore", "2026-01-19", "--to", "x.db")
     assert ended.code == 2
     assert "name one, as in ticks/2026-01-19" in ended.err
+
+
+def test_a_file_elsewhere_takes_one_day(terminal: Terminal) -> None:
+    ended = terminal("restore", "2026-01-18", "2026-01-19", "--to", "x.db")
+    assert ended.code == 2
+    assert "you have named 2 days; name one" in ended.err
 
 
 def test_restore_to_a_file(terminal: Terminal) -> None:

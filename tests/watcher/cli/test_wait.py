@@ -1,0 +1,163 @@
+"""`tickward wait`: for shell scripts that go on when something has happened to a day."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from handlers.contract import Signature
+from tests.watcher.builders import backed_up, compressed, expired, sealed
+from tests.watcher.bus import AT, KEY
+from tests.watcher.cli.conftest import Terminal
+from tests.watcher.processes import PATIENCE_SECONDS
+from watcher.config import load
+from watcher.events import Closed, Event, Held, Opened, Reopened
+from watcher.journal import Journal
+from watcher.paths import journal_file
+from watcher.publisher import Publisher
+
+DAY = "2026-01-20"
+CLOSED = Closed("x", Signature(1, 2, 3), 0)
+
+
+class Recorder:
+    """The daemon's journal and its publisher, without the work."""
+
+    def __init__(self) -> None:
+        settings = load()
+        self.file = journal_file(settings.data)
+        self.file.parent.mkdir(parents=True)
+        self.journal = Journal.open_for_writing(self.file)
+        self.publisher = Publisher(settings, self.file, retry_seconds=0.05)
+
+    def record(self, *events: Event, key: str = KEY) -> None:
+        self.journal.record([(key, event) for event in events], AT)
+        self.publisher.wake()
+
+
+@pytest.fixture
+def daemon(tickward: Terminal) -> Iterator[Recorder]:
+    (tickward.folder / "config.toml").write_text('[events]\npublish = "ipc://p"\nreplay = "ipc://r"\n')
+    recorder = Recorder()
+    recorder.publisher.start(0)
+    yield recorder
+    recorder.publisher.stop()
+    recorder.journal.close()
+
+
+@pytest.mark.parametrize(
+    ("happened", "event"),
+    [
+        ([Opened("x")], "created"),
+        ([Opened("x")], "opened"),
+        ([CLOSED], "closed"),
+        ([sealed()], "sealed"),
+        ([sealed(), backed_up(), compressed()], "sealed"),
+        ([sealed(), backed_up(), compressed()], "compressed"),
+        ([sealed(), Held("why", "ann")], "held"),
+    ],
+)
+def test_what_a_day_is_already_is_not_waited_for(
+    tickward: Terminal, daemon: Recorder, happened: list[Event], event: str
+) -> None:
+    daemon.record(*happened)
+    ended = tickward("wait", DAY, event)
+    assert (ended.code, ended.out.startswith(f"{KEY} is {event}")) == (0, True), ended.err
+
+
+@pytest.mark.parametrize(
+    ("happened", "event", "said"),
+    [
+        ([], "sealed", "the daemon knows no such day"),
+        ([CLOSED], "sealed", "it is closed"),
+        ([sealed(), Reopened("x", "late")], "sealed", "it is closed"),
+        ([sealed()], "verified", "it is sealed"),
+        ([sealed(), backed_up(live=True)], "backed_up", "it is sealed"),
+        ([sealed(), backed_up(), compressed(), expired()], "archived", "it is expired"),
+    ],
+)
+def test_what_it_is_not_is_said_when_the_time_is_over(
+    tickward: Terminal, daemon: Recorder, happened: list[Event], event: str, said: str
+) -> None:
+    daemon.record(*happened)
+    ended = tickward("wait", DAY, event, "--timeout", "0")
+    assert ended.code == 1
+    assert f"{KEY}: not {event} in time; {said}" in ended.err
+    assert ended.out == ""
+
+
+def waiting(tickward: Terminal, *arguments: str) -> subprocess.Popen[str]:
+    return tickward.start("wait", *arguments, stderr=subprocess.PIPE)
+
+
+def test_it_ends_when_it_happens_and_not_before(tickward: Terminal, daemon: Recorder) -> None:
+    daemon.record(CLOSED)
+    with waiting(tickward, DAY, "backed_up", "--json") as process:
+        daemon.record(sealed(), backed_up(), key="ticks/2026-01-19")
+        daemon.record(sealed(), backed_up(live=True))
+        daemon.record(backed_up())
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, err
+    told = json.loads(out)
+    message, state = told["message"], told["state"]
+    assert (told["subject"], told["event"]) == (KEY, "backed_up")
+    assert (message is None) != (state is None)
+    assert state is None or state["state"] == "backed_up"
+    assert message is None or (message["sequence"], message["data"]["live"]) == (6, False)
+
+
+def test_the_next_one_is_another_one(tickward: Terminal, daemon: Recorder) -> None:
+    daemon.record(sealed())
+    with waiting(tickward, DAY, "sealed", "--next", "--json") as process:
+        for _ in range(1000):  # until it has joined: there is no other sign of that
+            daemon.record(Reopened("x", "late"), sealed())
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+                break
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, err
+    assert json.loads(out)["message"]["sequence"] > 1
+
+
+def test_without_a_daemon_it_is_said_where_it_was_looked_for(tickward: Terminal) -> None:
+    tickward.configure_events()
+    ended = tickward("wait", DAY, "sealed", "--timeout", "0")
+    assert ended.code == 1
+    assert f"no daemon was heard on ipc://{Path.cwd()}/r" in ended.err
+
+
+def test_by_keyboard_it_ends_quietly(tickward: Terminal) -> None:
+    tickward.configure_events()
+    with socket.socket(socket.AF_UNIX) as replay:
+        replay.bind("r")
+        replay.listen()
+        replay.settimeout(PATIENCE_SECONDS)
+        with waiting(tickward, DAY, "sealed") as process:
+            connected, _ = replay.accept()  # it has come so far
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+            connected.close()
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((DAY, "seald"), "there is no event 'seald'"),
+        ((DAY, "rotated"), "rotated is nothing that happens to a day"),
+        (("yesterday", "sealed"), "'yesterday' is not a day"),
+        (("fx/2026-01-20", "sealed"), "there is no stream 'fx'"),
+        ((DAY, "sealed", "--timeout", "-1"), "timeout"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tickward: Terminal, arguments: tuple[str, ...], said: str) -> None:
+    ended = tickward("wait", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
