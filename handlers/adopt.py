@@ -11,11 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import apsw
-
 from handlers import database, progress
 from handlers.backup import require_reads_back
-from handlers.compact import content_hash
 from handlers.contract import (
     Adopted,
     Adopting,
@@ -29,7 +26,7 @@ from handlers.contract import (
     StepError,
     Trouble,
 )
-from handlers.database import Ticks, has_content, opened_immutable
+from handlers.database import Ticks, has_content
 from handlers.files import (
     copy_hashed,
     filesystem_of,
@@ -44,6 +41,7 @@ from handlers.files import (
 from handlers.holders import held_for_writing
 from handlers.replace import publish_at
 from handlers.retire import restore_retired
+from handlers.sameness import tells_the_same
 from handlers.seal import busy
 from handlers.seek_table import SeekableError, TooLargeError, require_right_table
 from handlers.seekable import Written, compress_file, read_back
@@ -61,6 +59,8 @@ class _Found(NamedTuple):
     written: Written
     """Of an uncompressed one both sides are the same."""
     problem: str = ""
+    alike: str = ""
+    """SHA-256 of its own content, if that is not the good one's, and every query finds the same in it."""
 
     @property
     def copy(self) -> Copy:
@@ -101,6 +101,7 @@ def adopt(job: Job) -> Adopted:
         compressed=_compressed(job, good, sealed, reencoded=reencoded),
         archived=_archived(job, good, sealed),
         copies=(good.copy, *(each.copy for each in others)),
+        alike=tuple(dict.fromkeys(each.alike for each in others if each.alike)),
         reencoded=reencoded,
         by=job.by,
     )
@@ -215,10 +216,10 @@ def _compared(job: Job, path: Path, packed: bool, seen: Signature, good: _Found,
         _require_same(path, seen)
         return _Found(path, packed, seen, _NOTHING, str(error))
     _require_same(path, seen)
-    problem = ""
-    if written.content_sha256 != good.written.content_sha256 and _tells_the_same(job, path, packed, content):
+    problem, alike = "", ""
+    if written.content_sha256 != good.written.content_sha256 and _is_alike(job, path, packed, content):
         # Not a copy to the last bit, and so none that counts; but no other version of the day either.
-        written = good.written
+        written, alike = good.written, written.content_sha256
         problem = f"is another file than {good.path}, although every query finds the same in it"
     elif written.content_sha256 != good.written.content_sha256:
         problem = (
@@ -226,20 +227,11 @@ def _compared(job: Job, path: Path, packed: bool, seen: Signature, good: _Found,
         )
     elif packed and good.packed and written.compressed_sha256 != good.written.compressed_sha256:
         problem = f"has other bytes than {good.path}, but the same content"
-    return _Found(path, packed, seen, written, problem)
+    return _Found(path, packed, seen, written, problem, alike)
 
 
-def _tells_the_same(job: Job, path: Path, packed: bool, content: Path) -> bool:
-    """Whether no query can tell it from the good one: made by SQLite's backup, say, and not by copying."""
-    with temporary(content) as temp:
-        if packed:
-            most = room_in(temp.parent)
-            unpack_file(path, temp, threads=job.options.threads, report=progress.silent, most_bytes=most)
-        try:
-            with opened_immutable(temp if packed else path) as mine, opened_immutable(content) as theirs:
-                return content_hash(mine) == content_hash(theirs)
-        except (StepError, apsw.Error):
-            return False
+def _is_alike(job: Job, path: Path, packed: bool, content: Path) -> bool:
+    return tells_the_same(path, content, packed=packed, scratch=content, threads=job.options.threads)
 
 
 def _require_same(path: Path, seen: Signature) -> None:

@@ -30,6 +30,7 @@ from handlers.files import (
 )
 from handlers.replace import publish_at
 from handlers.retire import finish_retirement, is_created_anew, restore_retired, retire
+from handlers.sameness import tells_the_same
 from handlers.seal import (
     changed,
     require_released,
@@ -39,6 +40,7 @@ from handlers.seal import (
 )
 from handlers.seek_table import SeekableError, require_right_table
 from handlers.seekable import Written, compress_file, read_back
+from handlers.strangers import contents_of
 
 
 def compress(job: Job) -> Compressed:
@@ -51,7 +53,7 @@ def compress(job: Job) -> Compressed:
     path = Path(job.paths.archived if job.archived else job.paths.compressed)
     first = _archived_copy(job, path) if job.archived else _first_copy(job, path)
     _second_copy(job, path, first)
-    spare = _proven_spare(backup, sealed)
+    spare = _proven_spare(job, backup)
     if is_late:
         finish_retirement(database, sealed)
     elif signature_of(database) is not None:
@@ -149,8 +151,8 @@ def _second_copy(job: Job, source: Path, first: Written) -> None:
 def _content_of(job: Job, path: Path, *, original: Path) -> Written | None:
     """What a .zst that is there holds, if that is what was sealed; None if it may be replaced.
 
-    It may if it holds what this day was before late ticks came. Anything else is a StepError, and
-    stays as it is.
+    It may if it holds what this day was before late ticks came, or if no query can tell it from what
+    was sealed. Anything else is a StepError, and stays as it is.
     """
     sealed = required_seal(job)
     try:
@@ -160,18 +162,26 @@ def _content_of(job: Job, path: Path, *, original: Path) -> Written | None:
     if found.content_sha256 == sealed.sha256:
         make_durable(path)
         return found
-    if found.content_sha256 in job.superseded:
+    if found.content_sha256 in job.superseded or _is_alike(job, path):
         return None
     raise _not_what_was_sealed(path, sealed, f"its content is {found.content_sha256}", original)
 
 
-def _proven_spare(backup: Path, sealed: Sealed) -> Signature | None:
-    """The uncompressed backup, if there is one: it may go only if it holds nothing else."""
+def _is_alike(job: Job, path: Path) -> bool:
+    """Whether it was made of the database in another form: before its log was folded in, say."""
+    database, sealed = Path(job.paths.database), required_seal(job)
+    if signature_of(database) != sealed.signature:
+        return False
+    return tells_the_same(path, database, packed=True, scratch=path, threads=job.options.threads)
+
+
+def _proven_spare(job: Job, backup: Path) -> Signature | None:
+    """The uncompressed backup, if there is one: it may go only if it holds nothing that the day has not."""
     spare = signature_of(backup)
     if spare is None:
         return None
     require_untouched(backup)
-    if sha256_of(backup) != sealed.sha256:
+    if sha256_of(backup) not in contents_of(job):
         raise StepError(
             f"the backup {backup} is not what was sealed",
             hint="the compressed copies are right; find out what it holds, and move it away",

@@ -116,7 +116,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     previous: Sealed | None = None
     """The seal that a late tick broke."""
     superseded: tuple[str, ...] = ()
-    """SHA-256 of the contents that broken seals stood for, the newest last."""
+    """SHA-256 of contents that broken seals stood for, or that say the same as the seal; the newest last."""
     backed_up: BackedUp | None = None
     compressed: Compressed | None = None
     archived: Archived | None = None
@@ -151,6 +151,8 @@ class Facts(Struct, frozen=True, omit_defaults=True):
         return max(self.proofs, default=None)
 
 
+_TAKEN_OVER = ("sealed", "backed_up", "compressed", "archived")
+"""What an adoption records of a day."""
 _PROOFS = ("sealed", "compressed", "archived", "verified", "repaired", "adopted")
 """Events before which the copies of a day have just been read and compared."""
 
@@ -179,18 +181,21 @@ class Database(Struct, frozen=True):
 def fold(facts: Facts, event: Event, at: datetime) -> Facts:
     """The facts after one more event. Pure."""
     changes = _writers(facts, event) or _copies(facts, event) or _persons(event) or _setback(facts, event)
-    names = (name_of(event), *_came_with(event))
+    names = (name_of(event), *_came_with(facts, event))
     return replace(facts, times={**facts.times, **dict.fromkeys(names, at)}, **changes)
 
 
 Changes = dict[str, object]
 
 
-def _came_with(event: Event) -> list[str]:
-    """What is known to have happened by then to a day that was taken over: nobody knows since when."""
+def _came_with(facts: Facts, event: Event) -> list[str]:
+    """What is known to have happened by then to a day that was taken over: nobody knows since when.
+
+    What was known before (its files were made anew) keeps its time.
+    """
     if not isinstance(event, Adopted):
         return []
-    return [name for name in ("sealed", "backed_up", "compressed", "archived") if getattr(event, name)]
+    return [name for name in _TAKEN_OVER if getattr(event, name) and not getattr(facts, name)]
 
 
 def _writers(facts: Facts, event: Event) -> Changes:
@@ -242,7 +247,7 @@ def _copies(facts: Facts, event: Event) -> Changes:
         case Drilled():
             return _succeeded(facts, Step.DRILL)
         case Adopted():
-            return _adopted(event)
+            return _adopted(facts, event)
         case _:
             return {}
 
@@ -263,8 +268,12 @@ def _unsealed(facts: Facts) -> Changes:
     return {
         "sealed": None,
         "previous": seal or facts.previous,
-        "superseded": tuple(dict.fromkeys(before))[-_MAX_SUPERSEDED:],
+        "superseded": _superseded(before),
     }
+
+
+def _superseded(contents: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(contents))[-_MAX_SUPERSEDED:]
 
 
 def _restored(facts: Facts, event: Restored) -> Changes:
@@ -293,11 +302,14 @@ def _repaired(facts: Facts, event: Repaired) -> Changes:
     return {**changed, **sound, **_succeeded(facts, Step.VERIFY)}
 
 
-def _adopted(event: Adopted) -> Changes:
+def _adopted(facts: Facts, event: Adopted) -> Changes:
     """Whatever was known before: it was not sealed, or it is the same content."""
-    sound = {"deferred": None, "corrupt": None, "conflict": None, "lost": None}
-    copies = {name: getattr(event, name) for name in ("sealed", "backed_up", "compressed", "archived")}
-    return {"opened": False, "failed": {}, **copies, **sound}
+    sound: Changes = {"deferred": None, "corrupt": None, "lost": None}
+    if not facts.sealed:
+        sound["conflict"] = None  # else it may be of a file that was not looked at
+    copies = {name: getattr(event, name) for name in _TAKEN_OVER}
+    superseded = _superseded((*facts.superseded, *event.alike))
+    return {"opened": False, "failed": {}, "superseded": superseded, **copies, **sound}
 
 
 def _succeeded(facts: Facts, step: Step) -> Changes:

@@ -206,6 +206,25 @@ class TestWhatIsNot:
             name.unlink()
         found = day.done(Step.ADOPT)
         assert "every query finds the same" in found.copies[1].problem
+        assert found.alike == (sha256_of_content(day.backup_compressed),)
+
+    def test_nor_an_uncompressed_one_and_it_gives_way_to_a_compressed_one(self, day: Any) -> None:
+        forgotten(day, compressed_day(day).job.sealed)
+        day.backup_compressed.unlink()
+        content = day.root / "a.db"
+        content.write_bytes(zstd_content(day.compressed))
+        connection = apsw.Connection(str(content))
+        connection.execute("VACUUM INTO ?", (str(day.backup),))
+        connection.close()
+        content.unlink()
+        found = day.done(Step.ADOPT)
+        assert found.alike == (sha256_of(day.backup),)
+        day.job = structs.replace(
+            day.job, sealed=found.sealed, compressed=found.compressed, superseded=found.alike
+        )
+        day.done(Step.COMPRESS)
+        assert not day.backup.exists()
+        assert sha256_of_content(day.backup_compressed) == found.sealed.sha256
 
     def test_more_than_there_is_room_for_is_not_taken_for_damage(self, day: Any, monkeypatch: Any) -> None:
         strange(day)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import zstandard
 from msgspec import structs
 
 from handlers import progress
 from handlers.contract import Done, Step, Trouble
-from handlers.files import sweep_temporaries
+from handlers.files import sha256_of, sweep_temporaries
 from handlers.seek_table import SeekableError, require_right_table
 from handlers.seekable import sha256_of_content
 from tests.handlers.aged import (
@@ -174,6 +175,48 @@ def test_a_zst_by_another_program_with_the_same_content_is_kept(day: Any) -> Non
     plant(day.compressed, packed)
     day.done(Step.COMPRESS)
     assert day.compressed.read_bytes() == day.backup_compressed.read_bytes() == packed
+    assert list(day.files()) == BOTH
+
+
+@pytest.mark.parametrize("which", ["compressed", "backup_compressed"])
+def test_a_zst_that_was_made_before_the_log_was_folded_in_gives_way(day: Any, which: str) -> None:
+    day.create()
+    connection = apsw.Connection(str(day.database))
+    connection.pragma("journal_mode", "wal")
+    connection.close()
+    day.fill()
+    before = day.database.read_bytes()
+    plant(getattr(day, which), zstandard.ZstdCompressor().compress(before))
+    sealed = day.seal()
+    assert day.database.read_bytes() != before, "sealing has changed the header: a log is folded in for good"
+    day.back_up()
+    day.done(Step.COMPRESS)
+    assert sha256_of_content(day.compressed) == sha256_of_content(day.backup_compressed) == sealed.sha256
+    assert list(day.files()) == BOTH
+
+
+def test_a_zst_that_only_looks_alike_does_not(day: Any) -> None:
+    day.backed_up_day()
+    other = day.root / "other.db"
+    other.write_bytes(day.database.read_bytes())
+    connection = apsw.Connection(str(other))
+    connection.execute("UPDATE ticks SET bid = bid + 1 WHERE rowid = 1")
+    connection.close()
+    plant(day.compressed, zstandard.ZstdCompressor().compress(other.read_bytes()))
+    assert day.failed(Step.COMPRESS).trouble is Trouble.CONFLICT
+
+
+def test_an_uncompressed_backup_that_is_known_to_say_the_same_goes(day: Any) -> None:
+    day.backed_up_day()
+    connection = apsw.Connection(str(day.database))
+    connection.execute("VACUUM INTO ?", (str(day.root / "other.db"),))
+    connection.close()
+    day.seal()
+    day.backup.unlink()
+    (day.root / "other.db").rename(day.backup)
+    assert sha256_of(day.backup) != day.job.sealed.sha256
+    assert day.failed(Step.COMPRESS).trouble is Trouble.CONFLICT
+    day.done(Step.COMPRESS, superseded=(sha256_of(day.backup),))
     assert list(day.files()) == BOTH
 
 

@@ -324,6 +324,7 @@ class TestConfirmed:
         some = old(5)
         listed = asked(some, LATER, order(Step.EXPIRE))
         assert len(keys_of(listed, Block)) == 5
+        assert all(entry.reason.endswith("`--confirm 5` agrees to these") for entry in listed)
         found = asked(some, LATER, order(Step.EXPIRE, confirmed=5))
         assert keys_of(found) == [each.key for each in reversed(some)]
 
@@ -346,6 +347,16 @@ class TestConfirmed:
         assert len(keys_of(asked(some, LATER, order(Step.EXPIRE, confirmed=4)))) == 4
         assert keys_of(asked(some, LATER, order(Step.EXPIRE, confirmed=8))) == []
 
+    def test_days_that_went_late_before_count_but_are_not_to_be_agreed_to_again(self) -> None:
+        agreed = {"expired": LATER - timedelta(hours=1)}
+        gone = [with_facts(each, times=agreed) for each in map(expired_day, (d.day for d in old(5)))]
+        some = [*gone, *old(3, first=5)]
+        listed = asked(some, LATER, order(Step.EXPIRE))
+        assert len(listed) == 3
+        assert all("3 days of ticks are due to be deleted at once, 5 went late" in e.reason for e in listed)
+        assert all(entry.reason.endswith("`--confirm 3` agrees to these") for entry in listed)
+        assert len(keys_of(asked(some, LATER, order(Step.EXPIRE, confirmed=3)))) == 3
+
     def test_it_is_the_number_of_all_streams(self) -> None:
         fx = [
             Database(f"fx/{each.day}", "fx", each.day, each.paths, each.files, each.facts)
@@ -362,7 +373,9 @@ class TestConfirmed:
 
     def test_named_days_need_it_as_well(self) -> None:
         some, keys = old(5), (KEY, "ticks/2026-01-19")
-        assert len(keys_of(asked(some, LATER, order(Step.EXPIRE, *keys)), Block)) == 2
+        refused = asked(some, LATER, order(Step.EXPIRE, *keys))
+        assert len(keys_of(refused, Block)) == 2
+        assert all(entry.reason.endswith("`--confirm 2` agrees to these") for entry in refused)
         assert len(keys_of(asked(some, LATER, order(Step.EXPIRE, *keys, confirmed=2)))) == 2
         assert keys_of(asked(some, LATER, order(Step.EXPIRE, *keys, confirmed=1))) == []
 

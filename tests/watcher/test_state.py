@@ -378,5 +378,20 @@ def test_what_comes_with_an_adopted_day_is_known_since_then() -> None:
     assert after(ADOPTED).proven_at == AT
 
 
+def test_only_what_was_not_known_is_no_conflict_any_more_when_it_is_taken_over() -> None:
+    assert after(ADOPTED, facts=Facts(conflict=CONFLICT)).conflict is None
+    assert after(ADOPTED, facts=Facts(sealed=SEALED, conflict=CONFLICT)).conflict == CONFLICT
+
+
+def test_of_a_day_that_was_taken_over_it_is_known_which_other_files_say_the_same() -> None:
+    assert after(replace(ADOPTED, alike=("ff",)), facts=Facts(superseded=("ee",))).superseded == ("ee", "ff")
+
+
+def test_what_was_known_before_its_files_were_made_anew_keeps_its_time() -> None:
+    later = AT + timedelta(days=9)
+    facts = fold(after(ADOPTED), replace(ADOPTED, reencoded=True), later)
+    assert facts.times == {**dict.fromkeys(("sealed", "compressed", "archived"), AT), "adopted": later}
+
+
 def test_no_event_is_forgotten_here() -> None:
     assert {type(event) for event in ONE_OF_EACH} == set(EVENTS.values())

@@ -78,6 +78,18 @@ def ordered(
 def _stages(
     known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
 ) -> list[Entry]:
+    entries = _of_stages(known, settings, now, order, doubts)
+    stopped = any(isinstance(entry, Block) and entry.step is Step.EXPIRE for entry in entries)
+    if order.step is not Step.EXPIRE or order.confirmed or not stopped:
+        return _as_agreed(entries, order) + _unknown(known, order)
+    agreed = _of_stages(known, settings, now, replace(order, confirmed=1), doubts)
+    return _with_their_number(entries, agreed) + _unknown(known, order)
+
+
+def _of_stages(
+    known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
+) -> list[Entry]:
+    """What is due of a step of the lifecycle. Whatever number was agreed to is taken for the right one."""
     keys = set(order.keys)
     # Whoever orders it has seen to it: what failed before is tried again.
     fresh = [
@@ -87,17 +99,14 @@ def _stages(
         for key, database in known.items()
     ]
     ages: dict[Step, Ageing] = {} if order.step is Step.CREATE else {order.step: _age(settings, order)}
-    # Whether it is the right number is seen from what comes of it.
     confirmed = len(known) if order.confirmed else 0
     found = plan(
         fresh, settings, now, doubts, ages=ages, confirmed=confirmed, reading=False, keys=keys or None
     ).entries
     if keys:
-        named = [_for_named(entry, known[entry.key], order) for entry in found]
-        return _as_agreed(named, order) + _unknown(known, order)
+        return [_for_named(entry, known[entry.key], order) for entry in found]
     due = [_refused(entry) if is_paused(entry) else entry for entry in found if entry.step is order.step]
-    mine = [_by(entry, order) for entry in due if not isinstance(entry, Wait)]
-    return _as_agreed(mine, order)
+    return [_by(entry, order) for entry in due if not isinstance(entry, Wait)]
 
 
 def _age(settings: Settings, order: Order) -> Ageing:
@@ -158,6 +167,18 @@ def _as_agreed(entries: list[Entry], order: Order) -> list[Entry]:
     )
     return [
         Block(entry.key, reason, step=Step.EXPIRE) if isinstance(entry, Action) else entry
+        for entry in entries
+    ]
+
+
+def _with_their_number(entries: list[Entry], agreed: list[Entry]) -> list[Entry]:
+    """With every deletion that only wants a person's word the number that would have to be agreed to."""
+    going = {entry.key for entry in agreed if isinstance(entry, Action) and entry.step is Step.EXPIRE}
+    how = f"; `--confirm {len(going)}` agrees to {'these' if len(going) > 1 else 'this one'}"
+    return [
+        replace(entry, reason=entry.reason + how)
+        if isinstance(entry, Block) and entry.key in going
+        else entry
         for entry in entries
     ]
 

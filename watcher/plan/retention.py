@@ -25,16 +25,22 @@ _ON_TIME = timedelta(days=1)
 """A deletion that came no later than this after it was due was no part of a backlog."""
 
 
+class Backlog(NamedTuple):
+    """Days of one stream that are due to be deleted at once."""
+
+    left: int
+    """However far they have got on their way."""
+    gone: int
+    """Those that went late since the first of these was due."""
+
+
 class Rails(Struct, frozen=True):
     """What stands between a due date and a deletion."""
 
     kept: frozenset[str]
     """Keys of the newest days of each stream, which are kept whatever their age."""
-    backlog: Mapping[str, int]
-    """How many days of each stream are due to be deleted at once, however far they have got on their way.
-
-    Those included that went late since the first of them was due.
-    """
+    backlog: Mapping[str, Backlog]
+    """What is due to be deleted at once of each stream; a stream of which nothing is has none."""
     at_once: int
     """More than so many of one stream are not deleted without a person's word."""
 
@@ -67,13 +73,14 @@ def rails(
         for stream, some in days.items()
     }
     backlog = {
-        stream: len(some) + _gone_beside(databases, stream, some, ageing, now)
+        stream: Backlog(len(some), _gone_beside(databases, stream, some, ageing, now))
         for stream, some in going.items()
         if some
     }
     return Rails(frozenset(kept), backlog, max(settings.expire.max_at_once, confirmed))
 
 
+_NO_BACKLOG = Backlog(0, 0)
 NO_RAILS = Rails(frozenset(), {}, 0)
 """Where no day is of age nothing asks for them."""
 
@@ -149,7 +156,7 @@ def _is_missed(database: Database) -> bool:
 
 def _stays(database: Database, settings: Settings, around: Rails, now: datetime) -> Entry | None:
     """Why a day past its retention is not deleted all the same; None: nothing keeps it."""
-    key, count = database.key, around.backlog.get(database.stream, 0)
+    key, backlog = database.key, around.backlog.get(database.stream, _NO_BACKLOG)
     if database.facts.hold:
         return on_hold(Wait(key, "", None, Step.EXPIRE), database)
     if key in around.kept:
@@ -159,12 +166,13 @@ def _stays(database: Database, settings: Settings, around: Rails, now: datetime)
     if adopted is not None and now < (until := adopted + timedelta(days=settings.restore.keep_days)):
         reason = f"taken over on {adopted.date()}: time to see whether it really is what its name says"
         return Wait(key, reason, until, Step.EXPIRE)
-    if count <= around.at_once:
+    if sum(backlog) <= around.at_once:
         return None
+    late = f", {backlog.gone} went late before them" if backlog.gone else ""
     reason = (
-        f"{count} days of {database.stream} are due to be deleted at once, more than expire.max_at_once "
-        f"({settings.expire.max_at_once}): is the clock right? `tickward expire --dry-run` lists them, and "
-        "with --confirm and their number you agree"
+        f"{backlog.left} days of {database.stream} are due to be deleted at once{late}: more than "
+        f"expire.max_at_once ({settings.expire.max_at_once}). Is the clock right? "
+        "`tickward expire --dry-run` lists those that are ready, and says how to agree"
     )
     return Block(key, reason, failed=False, step=Step.EXPIRE)
 
