@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -9,6 +11,9 @@ from hypothesis import settings
 settings.register_profile("tickward", deadline=None, database=None, max_examples=50)
 settings.register_profile("long", settings.get_profile("tickward"), max_examples=1000)
 settings.load_profile("tickward")
+
+# Whoever runs the suite in the background of a shell ignores Ctrl-C, and so would every program started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
