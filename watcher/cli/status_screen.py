@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from watcher.settings import TOPS
 from watcher.view.status import ActiveDay, DaemonStatus, FailedStep, OnHold, Status
-from watcher.view.verdict import Level
+from watcher.view.verdict import Level, Reason
 from watcher.view.volumes import Volume
 from watcher.vitals import Running
 from watcher.wording import moment, printable, size
@@ -48,16 +49,28 @@ def fitting(shown: RenderableType, out: Console) -> Text:
 
 
 def _verdict(status: Status) -> Table:
-    reasons = status.verdict.reasons
     table = _grid()
     table.add_row(_level(status.verdict.level), Text(f"at {moment(status.at)}"))
-    for reason in reasons[:_MOST]:
+    for reason, like_it in _first_of_each_kind(status.verdict.reasons):
         days = f"{reason.span}: " if reason.count else ""
         hint = f"; {reason.hint}" if reason.hint else ""
         table.add_row(_level(reason.level), Text(printable(f"{days}{reason.sentence}{hint}")))
-    if more := _more(reasons):
-        table.add_row("", more)
+        if like_it:
+            table.add_row("", f"and {like_it:,} more of this kind ({reason.kind}): --json lists them")
     return table
+
+
+def _first_of_each_kind(reasons: Sequence[Reason]) -> Iterator[tuple[Reason, int]]:
+    """What is shown, the most important first; and how many others there are of its kind.
+
+    All of them if they are few. Else the first ones of each kind: many conflicts must not hide a full disk.
+    """
+    kinds = [list(group) for _, group in groupby(reasons, key=lambda reason: (reason.level, reason.kind))]
+    each = len(reasons) if len(reasons) <= _MOST else max(_MOST // len(kinds), 1)
+    for group in kinds:
+        *others, last = group[:each]
+        yield from ((reason, 0) for reason in others)
+        yield last, len(group) - each if len(group) > each else 0
 
 
 def _level(level: Level) -> Text:

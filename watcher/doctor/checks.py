@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from watcher.doctor import addresses, configuration, days, inotify, machine, masters, places
+from watcher.doctor import addresses, configuration, days, inotify, leftovers, machine, masters, places
 from watcher.doctor.bounded import LateError, within
 from watcher.doctor.finding import Checked, Diagnosis, Finding, Findings, problem, worst, worst_first
 from watcher.doctor.premises import Premises, gathered, now_of
@@ -85,6 +85,7 @@ CHECKS = (
     Check("daemon", "settings", "whether one runs, answers, and is of the installed version", days.daemon),
     Check("writer", "settings", "the WAL-reset bug in the SQLite of the tick writer", days.writer),
     Check("masters", "settings", "entries of old scripts and of tickward in crontabs", masters.masters),
+    Check("aside", "settings", "files that were put aside and are no copies", leftovers.aside),
     Check("days", "settings", "what `tickward status` says of the days", days.days),
 )
 """In the order in which they are carried out and printed."""

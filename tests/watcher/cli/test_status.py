@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -35,6 +36,7 @@ from watcher.events import DAEMON_KEY, Closed, Deferred, Event, Failed, Rotated,
 from watcher.inventory import ARCHIVE_SENTINEL, BACKUP_SENTINEL
 from watcher.journal import Journal
 from watcher.view.status import Versions, status_of
+from watcher.view.verdict import Kind, Level, Reason, Verdict
 from watcher.view.volumes import Volume
 from watcher.vitals import Running
 
@@ -352,6 +354,26 @@ class TestTheScreen:
             "disk       root, state: 1 GB of 2 GB free; +100 MB a day: full in 10 days; LOW",
         ):
             assert line in lines
+
+    def test_many_reasons_of_one_kind_hide_no_other(self, capsys: Capture) -> None:
+        def reason(level: Level, kind: Kind, number: int) -> Reason:
+            return Reason(level, kind, f"{kind} {number}", "mend it", 1, f"ticks/2026-01-{number:02}", ())
+
+        reasons = (
+            reason("FAILING", "missing", 20),
+            *(reason("FAILING", "blocked", number) for number in range(1, 10)),
+            reason("ATTENTION", "disk", 1),
+            reason("ATTENTION", "deferred", 1),
+        )
+        found = status_of(look(row()), (), {}, config_file="", versions=Versions("1", "3"))
+        console().print(screen(replace(found, verdict=Verdict("FAILING", reasons))))
+        assert stripped(capsys.readouterr().out).splitlines()[1:6] == [
+            "FAILING    ticks/2026-01-20: missing 20; mend it",
+            "FAILING    ticks/2026-01-01: blocked 1; mend it",
+            "           and 8 more of this kind (blocked): --json lists them",
+            "ATTENTION  ticks/2026-01-01: disk 1; mend it",
+            "ATTENTION  ticks/2026-01-01: deferred 1; mend it",
+        ]
 
     def test_that_is_too_small_says_so(self) -> None:
         out = Console(width=40, height=5)
