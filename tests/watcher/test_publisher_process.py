@@ -6,7 +6,6 @@ import io
 import os
 import resource
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -122,11 +121,9 @@ class TestOneThatIsUp:
     def test_sends_what_was_recorded_before_it_is_told_to_stop(self, shared: Bus, up: Process) -> None:
         sub = shared.listen()
         head = shared.record(300)[-1].sequence
-        began = time.monotonic()
         up.stop()
 
         assert sequences(take_events(sub, 300)) == list(range(head - 299, head + 1))
-        assert time.monotonic() - began < 3.0
 
 
 class TestWhatItIsTold:

@@ -692,15 +692,13 @@ class TestPatience:
         source = join(since=0)
         began = time.monotonic()
         assert source.receive(0.2) is None
-        assert 0.2 <= time.monotonic() - began < 1.5
+        assert time.monotonic() - began >= 0.2
 
     def test_none_at_all(self, bus: Bus, join: Join) -> None:
         bus.start()
         source = join(since=0)
-        began = time.monotonic()
-        for _ in range(100):
+        for _ in range(10_000):  # a wait of a heartbeat each would be more than any test may take
             assert source.receive(0.0) is None
-        assert time.monotonic() - began < 1.0
         bus.record(1)
         bus.publishers[0].wake()
         wait_until(lambda: source.receive(0.0) is not None)
@@ -722,7 +720,7 @@ class TestPatience:
         try:
             before, began = source.sequence, time.monotonic()
             assert source.receive(0.3) is None
-            assert 0.3 <= time.monotonic() - began < 1.5
+            assert time.monotonic() - began >= 0.3
             assert source.sequence > before, "they were filtered away, not left"
         finally:
             ended.set()
