@@ -448,9 +448,10 @@ class TestStrangers:
         absurd = [b"seale/", b"sealed/tick2/", b"sealed/ticks/x", b"nothing/-/", b"\xff", b"x" * 4000]
         sub = bus.listen()
         with Stranger(bus.publish, b"SUB") as stranger:
-            for topic in absurd:
-                stranger.send(b"\1" + topic)
-            stranger.send(b"\2a message", b"upwards")
+            with suppress(OSError):  # who has sent the long one may be hung up on
+                for topic in absurd:
+                    stranger.send(b"\1" + topic)
+                stranger.send(b"\2a message", b"upwards")
             wait_until(lambda: bool(warnings))
         bus.record()
         started.wake()
