@@ -276,8 +276,10 @@ class App:
 
     def _publisher_of(self, mode: Mode) -> Publisher | PublisherProcess:
         # Nothing that is done to its addresses shall touch the daemon. What ends soon does without a process.
-        kind = PublisherProcess if mode == "daemon" else Publisher
-        return kind(self._settings, journal_file(self._settings.data))
+        file = journal_file(self._settings.data)
+        if mode == "daemon":
+            return PublisherProcess(self._settings, file)
+        return Publisher(self._settings, file, brief=True)
 
     def _loop(self, journal: Journal, pool: Pool) -> Loop:
         def announce(record: Record, event: Event, seconds: float | None) -> None:

@@ -40,6 +40,8 @@ class Found(Struct, frozen=True):
     note: str = ""
     """What whoever reads it should know: ticks are still being written, late ones are not merged yet, ..."""
     why_missing: str = ""
+    alike: str = ""
+    """The same, as it can be said of many days: without a path or a date that is of this day alone."""
 
 
 class Days:
@@ -67,17 +69,18 @@ class Days:
         key = f"{stream}/{day}"
         facts = self._journal.facts(key) if self._journal is not None else Facts()
         files = look(paths, self._data)
-        if doubt := _doubt(paths, files, facts):
-            return Found(key, stream, day, None, "", why_missing=doubt)
         path, tier = _first(paths, files, facts)
-        if path is None and not facts.existed and not Path(self._data.root).is_dir():
+        why = _doubt(paths, files, facts)
+        if not why and path is None and not facts.existed and not Path(self._data.root).is_dir():
             why = f"data.root {self._data.root} is not there: is it this configuration that is meant?"
-            return Found(key, stream, day, None, "", why_missing=why)
-        if path is None:
-            return Found(key, stream, day, None, "", why_missing=_why_missing(paths, files, facts))
+        if not why and path is None:
+            why = _why_missing(paths, files, facts)
+        if why or path is None:
+            return Found(key, stream, day, None, "", why_missing=why, alike=_alike(why, paths, facts))
         seen = signature_of(path)
         note = _note(path, paths, files, facts, tier)
-        return Found(key, stream, day, path, tier, inode=seen.inode if seen else None, note=note)
+        inode = seen.inode if seen else None
+        return Found(key, stream, day, path, tier, inode=inode, note=note, alike=_alike(note, paths, facts))
 
     def close(self) -> None:
         if self._journal is not None:
@@ -159,7 +162,7 @@ def _why_missing(paths: Paths, files: Files, facts: Facts) -> str:
     if files.anomaly:
         return files.anomaly
     if facts.expired is not None:
-        return f"deleted by the policy on {facts.times['expired']:%Y-%m-%d}"
+        return f"deleted by the policy{_on_its_date(facts)}"
     if facts.lost is not None:
         return "lost: no good copy of it is left"
     if files.database:
@@ -167,3 +170,12 @@ def _why_missing(paths: Paths, files: Files, facts: Facts) -> str:
     if facts.existed:
         return "no copy of it is there any more"
     return "no database of it is known"
+
+
+def _alike(said: str, paths: Paths, facts: Facts) -> str:
+    said = said.replace(paths.database, "its file in the root")
+    return said.replace(_on_its_date(facts), "") if facts.expired is not None else said
+
+
+def _on_its_date(facts: Facts) -> str:
+    return f" on {facts.times['expired']:%Y-%m-%d}"

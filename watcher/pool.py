@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple, TypeVar
 
 from handlers import progress
@@ -225,6 +226,7 @@ class Workers(Executor):
             worker.executor.shutdown(wait, cancel_futures=cancel_futures)
 
     def _make(self) -> _Worker:
+        _start_tracker()
         context = multiprocessing.get_context("spawn")
         cells = context.RawArray("Q", 2)
         executor = ProcessPoolExecutor(
@@ -249,6 +251,22 @@ def process_executor(count: int, nice: int) -> Executor:
 def _wait(future: Future[Outcome], seconds: float) -> None:
     with suppress(TimeoutError, CancelledError):  # the caller looks at done()
         future.exception(timeout=max(seconds, 0.0))
+
+
+_SILENT = "ignore:resource_tracker:UserWarning"
+
+
+def _start_tracker() -> None:
+    """Start the process of Python's own that frees our semaphores should we be killed.
+
+    What it then says of that on the terminal is meant for programmers: the next start does the work again.
+    It can be told so only as it is started, by the options that Python hands on.
+    """
+    sys.warnoptions.append(_SILENT)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_SILENT)
 
 
 def _prepare_worker(nice: int, parent: int, cells: progress.Cells) -> None:

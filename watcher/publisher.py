@@ -58,16 +58,24 @@ class Publisher:
         settings: the addresses, how often a heartbeat is due, the streams.
         journal_file: read through a connection of its own.
         retry_seconds: how soon an address that is taken, or a journal that cannot be read, is tried again.
+        brief: for what ends soon: that an address is taken is then no trouble.
     """
 
     def __init__(
-        self, settings: Settings, journal_file: Path, *, retry_seconds: float = RETRY_SECONDS
+        self,
+        settings: Settings,
+        journal_file: Path,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        brief: bool = False,
     ) -> None:
         self._caller = Caller()
         far = self._caller.pair()
         assert far is not None
         self._listener = Listener(far)
-        self._session = Session(settings, journal_file, self._listener, retry_seconds=retry_seconds)
+        self._session = Session(
+            settings, journal_file, self._listener, retry_seconds=retry_seconds, brief=brief
+        )
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -112,10 +120,17 @@ class Session:
     """Send the events after this one; None: what is recorded from now on."""
 
     def __init__(
-        self, settings: Settings, journal_file: Path, listener: Listener, *, retry_seconds: float
+        self,
+        settings: Settings,
+        journal_file: Path,
+        listener: Listener,
+        *,
+        retry_seconds: float,
+        brief: bool = False,
     ) -> None:
         self._settings = settings
         self._retry_seconds = retry_seconds
+        self._brief = brief
         self._listener = listener
         self._clock = clock_of(settings.clock)
         events = settings.events
@@ -297,7 +312,7 @@ class Session:
     def _open_sockets(self) -> Sockets:
         self._absurd_bytes = 0
         self._hear_at = 0.0
-        self._sockets = Sockets(self._settings.events, self._ring, self._retry_seconds)
+        self._sockets = Sockets(self._settings.events, self._ring, self._retry_seconds, brief=self._brief)
         self._sockets.bind()
         return self._sockets
 

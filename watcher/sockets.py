@@ -53,12 +53,16 @@ class Sockets:
     Args:
         ring: who is admitted; None: everybody, without CURVE.
         retry_seconds: how soon an address that is taken is tried again.
+        brief: for what ends soon: that an address is taken is worth a line, and no trouble.
 
     Raises `TickwardError` if the keys cannot be read.
     """
 
-    def __init__(self, settings: Events, ring: KeyRing | None, retry_seconds: float) -> None:
+    def __init__(
+        self, settings: Events, ring: KeyRing | None, retry_seconds: float, *, brief: bool = False
+    ) -> None:
         self._retry_seconds = retry_seconds
+        self._brief = brief
         self._context = zmq.Context()
         try:
             self._guard = _Guard(ring, self._context)
@@ -84,15 +88,17 @@ class Sockets:
         if not self._unbound or time.monotonic() < self._bind_at:
             return
         self._bind_at = time.monotonic() + self._retry_seconds
+        failed: dict[str, str] = {}
         for sock, endpoint in list(self._unbound):
             try:
                 _bind(sock, endpoint)
             except (zmq.ZMQError, OSError) as error:
-                self._complain(endpoint, error)
+                failed[endpoint] = error.strerror or str(error)
             else:
                 self._unbound.remove((sock, endpoint))
-                level = "INFO" if endpoint in self._complained else "DEBUG"
+                level = "INFO" if endpoint in self._complained and not self._brief else "DEBUG"
                 logger.bind(address=endpoint).log(level, "events on {}", endpoint)
+        self._complain({each: why for each, why in failed.items() if each not in self._complained})
 
     def readable(self) -> list[Socket]:
         """What something may come from."""
@@ -118,18 +124,24 @@ class Sockets:
         self._guard.protect(made)
         return made
 
-    def _complain(self, endpoint: str, error: zmq.ZMQError | OSError) -> None:
-        if endpoint in self._complained:
+    def _complain(self, failed: dict[str, str]) -> None:
+        """Say why addresses cannot be had; in a line for all of them if nobody is to see to it."""
+        self._complained.update(failed)
+        if self._brief and failed:
+            said = ", ".join(why if each in why else f"{each}: {why}" for each, why in failed.items())
+            logger.bind(error=said).info(
+                "events are in the journal and not sent as they happen ({}): a daemon replays them", said
+            )
             return
-        self._complained.add(endpoint)
-        logger.bind(error=str(error), address=endpoint).error(
-            "events cannot be published on {} ({}): free that address or set events.publish and "
-            "events.replay to others. The work goes on, nothing is lost: events are in the journal, "
-            "and the address is tried again every {:g} s",
-            endpoint,
-            error.strerror or error,
-            self._retry_seconds,
-        )
+        for endpoint, why in failed.items():
+            logger.bind(error=why, address=endpoint).error(
+                "events cannot be published on {} ({}): free that address or set events.publish and "
+                "events.replay to others. The work goes on, nothing is lost: events are in the journal, "
+                "and the address is tried again every {:g} s",
+                endpoint,
+                why,
+                self._retry_seconds,
+            )
 
 
 class _Guard:

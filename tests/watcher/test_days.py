@@ -165,3 +165,17 @@ def test_a_stream_that_is_not_configured_is_an_error(settings: Settings) -> None
         assert days.streams == ["ticks"]
         with pytest.raises(KeyError):
             days.find("trades", DAY)
+
+
+def test_what_is_said_of_one_day_has_a_form_for_many(
+    settings: Settings, there: Callable[..., None], tmp_path: Path
+) -> None:
+    there("root/.db", "root/.db.zst")
+    found = looked_up(settings, COMPRESSED)
+    assert str(tmp_path) in found.note
+    late = "late ticks in its file in the root are not in it yet"
+    assert found.alike == f"{late}: `tickward merge` brings them in"
+
+
+def test_many_that_were_deleted_were_not_so_on_one_day(settings: Settings) -> None:
+    assert looked_up(settings, [builders.sealed(), builders.expired()]).alike == "deleted by the policy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -398,6 +399,15 @@ class TestProcesses:
             if not ended:
                 os.kill(pid, signal.SIGKILL)
             assert ended
+
+    def test_a_daemon_that_is_killed_leaves_no_words_on_the_terminal(
+        self, talk: Talk, tmp_path: Path
+    ) -> None:
+        with Child(DAEMON, tmp_path / "talk", stderr=subprocess.PIPE) as daemon:
+            talk.said()
+            daemon.process.kill()
+            _, said = daemon.process.communicate(timeout=PATIENCE_SECONDS)  # of all that it has started
+        assert said == ""
 
 
 DAEMON = """

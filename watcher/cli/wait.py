@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,10 +12,9 @@ from watcher.cli.context import Context, write_json
 from watcher.errors import ConfigError, TickwardError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from watcher.cli.documents.waiting import Reached
     from watcher.settings import Settings
-    from watcher.subscriber import Subscriber
+    from watcher.subscriber import Snapshot, Subscriber
     from watcher.wire import DatabaseState, Message
 
 _LIFE = ("created", "active", "closed", "sealed", "backed_up", "compressed", "archived", "expired")
@@ -24,6 +24,8 @@ _IMPLIED = ("created", "closed")
 _OF_NO_DAY = ("started", "stopped", "configured", "rotated", "health", "disk_low", "pruned")
 _REACH_SECONDS = 2.0
 """The daemon has so long to say how things stand, also for those who do not want to wait."""
+_LOOK_SECONDS = 2.0
+"""How often the journal is looked into where no daemon tells what is new."""
 EXIT_INTERRUPTED = 130
 
 
@@ -40,7 +42,8 @@ def wait(
     """Wait until a day is sealed, compressed, ...: for shell scripts.
 
     What a day is already (created, opened, closed, sealed, backed_up, compressed, archived, expired, held) is
-    not waited for; of any other event the next one is. A daemon that is not there is waited for too.
+    not waited for; of any other event the next one is. Without a daemon the journal says what has happened,
+    also to what `tickward once` does meanwhile; a daemon that comes is heard.
 
     Exit status: 0 it is so; 1 it did not come in time; 2 usage or configuration; 130 ended by Ctrl-C.
 
@@ -52,7 +55,6 @@ def wait(
         `tickward events` lists the events that there are; `tickward hooks`.
     """
     from watcher.cli.asking import keys_of
-    from watcher.cli.listening import subscriber
     from watcher.events import EVENTS
 
     options: Context = context.obj
@@ -64,52 +66,163 @@ def wait(
     key, *others = keys_of([day], settings)
     if others:
         raise ConfigError(f"of which stream? Name one day, such as {key}")
-    deadline = time.monotonic() + timeout if timeout is not None else None
     try:
-        with subscriber(settings, streams={key.partition("/")[0]}) as listening:
-            _wait(listening, settings, key, event, deadline, fresh=fresh, json=json)
+        reached = _awaited(settings, _Wanted(key, event, fresh), timeout)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _wait(
-    listening: Subscriber,
-    settings: Settings,
-    key: str,
-    event: str,
-    deadline: float | None,
-    *,
-    fresh: bool,
-    json: bool,
-) -> None:
-    from watcher.cli.documents.waiting import Reached
-    from watcher.cli.events import as_line
-
-    left = None if deadline is None else max(deadline - time.monotonic(), _REACH_SECONDS)
-    snapshot = listening.snapshot(left)
-    if snapshot is None:
-        raise TickwardError(
-            f"{key}: no daemon was heard on {settings.events.replay}: `tickward run` starts one, "
-            "`tickward status` says how things stand without"
-        )
-    state = snapshot.databases.get(key)
-    if state is not None and not fresh and _is(state, event):
-        if json:
-            write_json(Reached(key, event, state.times.get(event), message=None, state=state))
-        else:
-            typer.echo(_as_line(state, event))
-        return
-    while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        message = listening.receive(left)
-        if message is None:
-            raise TickwardError(f"{key}: not {event} in time; {_stands(listening, key, state)}")
-        if message.subject == key and message.event == event and not _is_passing(message):
-            break
     if json:
-        write_json(Reached(key, event, message.time, message=message, state=None))
+        write_json(reached)
     else:
-        typer.echo(as_line(message))
+        typer.echo(_line(reached))
+
+
+class _Wanted(NamedTuple):
+    """What is waited for."""
+
+    key: str
+    event: str
+    fresh: bool
+    """Only the next time counts."""
+
+    def by_state(self, state: DatabaseState | None) -> Reached | None:
+        """If the day is so already."""
+        from watcher.cli.documents.waiting import Reached
+
+        if state is None or self.fresh or not _is(state, self.event):
+            return None
+        return Reached(self.key, self.event, state.times.get(self.event), message=None, state=state)
+
+    def by_message(self, message: Message) -> Reached | None:
+        """If this is the event."""
+        from watcher.cli.documents.waiting import Reached
+
+        if (message.subject, message.event) != (self.key, self.event) or _is_passing(message):
+            return None
+        return Reached(self.key, self.event, message.time, message=message, state=None)
+
+
+def _awaited(settings: Settings, wanted: _Wanted, timeout: float | None) -> Reached:
+    """Raises `TickwardError` if it does not come in time."""
+    from watcher.control import is_listening
+    from watcher.journal import Journal
+    from watcher.paths import journal_file, resolved
+
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    data = resolved(settings).data
+    if is_listening(Path(data.state)):
+        return _heard(settings, wanted, deadline, expected=True)
+    journal = Journal.open_for_reading(journal_file(data))
+    if journal is None:
+        return _heard(settings, wanted, deadline, expected=False)
+    journal.close()
+    return _recorded(settings, wanted, deadline)
+
+
+def _heard(settings: Settings, wanted: _Wanted, deadline: float | None, *, expected: bool) -> Reached:
+    """By a daemon: it says how things stand, then what happens. ``expected``: it is known to be there."""
+    from watcher.cli.listening import subscriber
+
+    with subscriber(settings, streams={wanted.key.partition("/")[0]}) as listening:
+        snapshot = _first_word(listening, settings.events.replay, deadline, expected=expected)
+        if snapshot is None:
+            raise TickwardError(
+                f"{wanted.key}: no daemon was heard on {settings.events.replay}: `tickward run` starts one, "
+                "`tickward status` says how things stand without"
+            )
+        state = snapshot.databases.get(wanted.key)
+        if reached := wanted.by_state(state):
+            return reached
+        while message := listening.receive(_left(deadline)):
+            if reached := wanted.by_message(message):
+                return reached
+        raise _not_in_time(wanted, _stands(listening, wanted.key, state))
+
+
+def _first_word(
+    listening: Subscriber, where: str, deadline: float | None, *, expected: bool
+) -> Snapshot | None:
+    """How things stand; None if nobody has said so in time."""
+    if expected:
+        left = _left(deadline)
+        return listening.snapshot(None if left is None else max(left, _REACH_SECONDS))
+    snapshot = listening.snapshot(_REACH_SECONDS)
+    if snapshot is not None or _left(deadline) == 0.0:
+        return snapshot
+    _say(f"no daemon is heard on {where}: waiting for one; `tickward run` starts one")
+    return listening.snapshot(_left(deadline))
+
+
+def _recorded(settings: Settings, wanted: _Wanted, deadline: float | None) -> Reached:
+    """By the journal, as no daemon is running; and by one that comes."""
+    from watcher.cli.listening import subscriber
+
+    record = _Record(settings, wanted)
+    if reached := record.look():
+        return reached
+    if _left(deadline) != 0.0:
+        key, event = wanted.key, wanted.event
+        _say(f"no daemon is running: waiting until {key} is {event} all the same; `tickward run` starts one")
+        with subscriber(settings, streams={key.partition("/")[0]}) as listening:
+            while _left(deadline) != 0.0:
+                message = listening.receive(_left(deadline, _LOOK_SECONDS))
+                if reached := wanted.by_message(message) if message else record.look():
+                    return reached
+    raise _not_in_time(wanted, f"{_word(record.state, 'the journal')}; no daemon was running")
+
+
+class _Record:
+    """What the journal says of what is waited for, and how far it has been read for that."""
+
+    def __init__(self, settings: Settings, wanted: _Wanted) -> None:
+        from watcher.paths import journal_file, resolved
+        from watcher.wire import Position
+
+        self.state: DatabaseState | None = None
+        self._wanted = wanted
+        self._data = resolved(settings).data
+        self._file = journal_file(self._data)
+        self._position: Position | None = None
+
+    def look(self) -> Reached | None:
+        """If it is so, or has happened since the first look."""
+        from watcher.journal import Journal
+        from watcher.snapshot import state_from
+        from watcher.state import Facts
+        from watcher.wire import Position, from_frames, to_frames
+
+        journal = Journal.open_for_reading(self._file)
+        if journal is None:
+            return None
+        with journal:
+            facts = journal.facts(self._wanted.key)
+            self.state = state_from(self._wanted.key, facts, self._data) if facts != Facts() else None
+            if reached := self._wanted.by_state(self.state):
+                return reached
+            position = self._position or Position(journal.epoch, journal.head())
+            number = journal.where_to_go_on(position).sequence
+            while records := journal.since(number):
+                for record in records:
+                    if reached := self._wanted.by_message(from_frames(to_frames(record, journal.epoch))):
+                        return reached
+                number = records[-1].sequence
+            self._position = Position(journal.epoch, number)
+        return None
+
+
+def _say(line: str) -> None:
+    typer.echo(f"tickward: {line}", err=True)
+
+
+def _left(deadline: float | None, most: float | None = None) -> float | None:
+    """The seconds until then, at most so many; None: for ever."""
+    if deadline is None:
+        return most
+    left = max(deadline - time.monotonic(), 0.0)
+    return left if most is None else min(left, most)
+
+
+def _not_in_time(wanted: _Wanted, how: str) -> TickwardError:
+    return TickwardError(f"{wanted.key}: not {wanted.event} in time; {how}")
 
 
 def _is(state: DatabaseState, event: str) -> bool:
@@ -133,14 +246,19 @@ def _stands(listening: Subscriber, key: str, before: DatabaseState | None) -> st
     snapshot = listening.snapshot(_REACH_SECONDS)
     if snapshot is None:
         return "the daemon is not heard any more: `tickward status` says how things stand"
-    state = snapshot.databases.get(key, before)
+    return _word(snapshot.databases.get(key, before), "the daemon")
+
+
+def _word(state: DatabaseState | None, who: str) -> str:
     if state is None:
-        return "the daemon knows no such day"
+        return f"{who} knows no such day"
     return f"it is {state.state}" + (f": {state.problem}" if state.problem else "")
 
 
-def _as_line(state: DatabaseState, event: str) -> str:
+def _line(reached: Reached) -> str:
+    from watcher.cli.events import as_line
     from watcher.wording import moment
 
-    since: datetime | None = state.times.get(event)
-    return f"{state.subject} is {event}" + (f" since {moment(since)}" if since else "")
+    if reached.message is not None:
+        return as_line(reached.message)
+    return f"{reached.subject} is {reached.event}" + (f" since {moment(reached.at)}" if reached.at else "")

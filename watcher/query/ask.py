@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from watcher.days import Days, Found
 from watcher.errors import TickwardError
@@ -17,6 +18,9 @@ from watcher.query.gather import Gathered, Hold, Watch, checked, gathered
 from watcher.query.merge import Merge
 from watcher.query.spool import Row
 from watcher.wording import span
+
+_RANGES = 3
+"""So many ranges of days are named of which the same is said."""
 
 
 class Question(Struct, frozen=True):
@@ -44,17 +48,29 @@ def find(days: Days, question: Question) -> list[Found]:
 
 
 def remarks(found: Sequence[Found]) -> list[str]:
-    """What a person should know of the days before reading the answer: what is missing, what may change."""
-    return [
-        *(f"missing: {line}" for line in _of_runs(found, lambda each: each.why_missing)),
-        *(f"note: {line}" for line in _of_runs(found, lambda each: each.note)),
+    """What a person should know of the days before reading the answer: what is missing, what may change.
+
+    A few lines, however many days there are: what is the same for many of them is said once.
+    """
+    missing = _grouped(found, lambda each: each.why_missing)
+    notes = _grouped(found, lambda each: each.note)
+    lines = [
+        f"{what}: {each.line(_RANGES)}"
+        for what, some in (("missing", missing), ("note", notes))
+        for each in some
     ]
+    if any(len(each.ranges) > _RANGES for each in (*missing, *notes)):
+        first, last = found[0], found[-1]
+        of_these = f"--stream {first.stream} --from {first.day} --to {last.day}"
+        lines.append(f"`tickward inventory --all {of_these}` lists every day")
+    return lines
 
 
 def failures(found: Sequence[Found], result: Gathered) -> list[str]:
-    """Which days did not answer, and why."""
+    """Which days did not answer, and why: all of them by name, as nothing else tells."""
     why = {each.key: each.why for each in result.failed}
-    return [f"failed: {line}" for line in _of_runs(found, lambda each: why.get(each.key, ""))]
+    groups = _grouped([replace(each, alike="") for each in found], lambda each: why.get(each.key, ""))
+    return [f"failed: {each.line()}" for each in groups]
 
 
 def ask(
@@ -107,7 +123,35 @@ def _merged(merge: Merge, rows: Generator[Row], into: Gathered, partial: bool) -
                 yield row
 
 
-def _of_runs(found: Sequence[Found], why: Callable[[Found], str]) -> list[str]:
-    """A line for each run of days of which the same is to be said; none where that is nothing."""
-    runs = [(reason, [each.key for each in run]) for reason, run in groupby(found, key=why)]
-    return [f"{span(keys)}: {reason}" for reason, keys in runs if reason]
+class _Group(NamedTuple):
+    """Days of which the same is to be said."""
+
+    why: str
+    ranges: list[list[str]]
+    """Their keys, those in a row together."""
+
+    def line(self, most: int | None = None) -> str:
+        """What is said, and of which days; of more ranges than ``most`` only those are named."""
+        if len(self.ranges) == 1:
+            return f"{span(self.ranges[0])}: {self.why}"
+        named = ", ".join(
+            each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in self.ranges[:most]
+        )
+        left = 0 if most is None else len(self.ranges) - most
+        more = f" (and {left} more range{'s' if left > 1 else ''})" if left > 0 else ""
+        return f"{sum(map(len, self.ranges))} days, {named}{more}: {self.why}"
+
+
+def _grouped(found: Sequence[Found], why: Callable[[Found], str]) -> list[_Group]:
+    """The days by what is said of them, in their order; those are left out of which nothing is."""
+    ranges: dict[str, list[list[Found]]] = {}
+    for alike, run in groupby(found, key=lambda each: why(each) and (each.alike or why(each))):
+        if alike:
+            ranges.setdefault(alike, []).append(list(run))
+    groups = []
+    for alike, some in ranges.items():
+        texts = {why(each) for run in some for each in run}
+        groups.append(
+            _Group(alike if len(texts) > 1 else texts.pop(), [[each.key for each in run] for run in some])
+        )
+    return groups

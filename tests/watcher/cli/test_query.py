@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import signal
 import subprocess
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import apsw
@@ -25,10 +26,7 @@ COUNT = "SELECT symbol, count(*) AS n FROM ticks GROUP BY symbol ORDER BY symbol
 FOR_EVER = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT count(*) FROM a"
 ALL = ("--from", "2026-01-14", "--to", "2026-01-19")
 TODAY = date(2026, 1, 20)
-MISSING = [
-    "tickward: missing: ticks/2026-01-14: no database of it is known",
-    "tickward: missing: ticks/2026-01-17: no database of it is known",
-]
+MISSING = ["tickward: missing: 2 days, ticks/2026-01-14, ticks/2026-01-17: no database of it is known"]
 NOTE = (
     "tickward: note: 2 days, ticks/2026-01-18 to ticks/2026-01-19: not sealed: ticks may still be written to"
     " it"
@@ -183,6 +181,25 @@ def test_a_damaged_day_is_status_1_and_the_others_answer(terminal: Terminal) -> 
     ]
     assert "tickward: failed: ticks/2026-01-16: " in ended.err
     assert ended.err.endswith("tickward: the answer lacks 1 of 4 days\n")
+
+
+def test_a_range_of_years_is_said_in_a_few_lines(terminal: Terminal) -> None:
+    for number in range(2, 60, 2):
+        make_day(
+            terminal.folder / f"data/ticks/db/{date(2025, 1, 1) + timedelta(number):%Y/%m/ticks_%F}.db",
+            TODAY,
+            3,
+        )
+    ended = terminal("query", "--from", "2020-01-01", "--format", "csv", "SELECT count(*) FROM ticks")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1 + 29 + 4)
+    missing, notes, how = ended.err.splitlines()
+    assert missing == (
+        "tickward: missing: 2179 days, ticks/2020-01-01 to ticks/2025-01-02, ticks/2025-01-04, "
+        "ticks/2025-01-06 (and 29 more ranges): no database of it is known"
+    )
+    assert notes.startswith("tickward: note: 31 days, ticks/2025-01-03, ticks/2025-01-05, ")
+    assert "tickward inventory --all --stream ticks --from 2020-01-01 --to 2026-01-20" in how
+    assert terminal(*shlex.split(how.split("`")[1])[1:]).code == 0
 
 
 def test_where_no_day_is_there_is_no_answer(terminal: Terminal) -> None:

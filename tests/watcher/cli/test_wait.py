@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,9 @@ from tests.watcher.builders import backed_up, compressed, expired, sealed
 from tests.watcher.bus import AT, KEY
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.processes import PATIENCE_SECONDS
+from watcher.cli.wait import _recorded, _Wanted
 from watcher.config import load
+from watcher.control import Control
 from watcher.events import Closed, Event, Held, Opened, Reopened
 from watcher.journal import Journal
 from watcher.paths import journal_file
@@ -28,7 +32,7 @@ CLOSED = Closed("x", Signature(1, 2, 3), 0)
 
 
 class Recorder:
-    """The daemon's journal and its publisher, without the work."""
+    """The daemon's journal, its publisher and its ear, without the work."""
 
     def __init__(self) -> None:
         settings = load()
@@ -36,6 +40,16 @@ class Recorder:
         self.file.parent.mkdir(parents=True)
         self.journal = Journal.open_for_writing(self.file)
         self.publisher = Publisher(settings, self.file, retry_seconds=0.05)
+        self.ear = Control(self.file.parent, lambda _: None, lambda: None)
+
+    def start(self) -> None:
+        self.publisher.start(0)
+        self.ear.start()
+
+    def stop(self) -> None:
+        self.ear.stop()
+        self.publisher.stop()
+        self.journal.close()
 
     def record(self, *events: Event, key: str = KEY) -> None:
         self.journal.record([(key, event) for event in events], AT)
@@ -43,16 +57,21 @@ class Recorder:
 
 
 @pytest.fixture
-def daemon(tickward: Terminal) -> Iterator[Recorder]:
+def absent(tickward: Terminal) -> Iterator[Recorder]:
+    """A daemon that has yet to be started; events are recorded all the same, as by single passes."""
     (tickward.folder / "config.toml").write_text('[events]\npublish = "ipc://p"\nreplay = "ipc://r"\n')
     recorder = Recorder()
-    recorder.publisher.start(0)
     yield recorder
-    recorder.publisher.stop()
-    recorder.journal.close()
+    recorder.stop()
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def daemon(absent: Recorder) -> Recorder:
+    absent.start()
+    return absent
+
+
+ALREADY = pytest.mark.parametrize(
     ("happened", "event"),
     [
         ([Opened("x")], "created"),
@@ -64,6 +83,9 @@ def daemon(tickward: Terminal) -> Iterator[Recorder]:
         ([sealed(), Held("why", "ann")], "held"),
     ],
 )
+
+
+@ALREADY
 def test_what_a_day_is_already_is_not_waited_for(
     tickward: Terminal, daemon: Recorder, happened: list[Event], event: str
 ) -> None:
@@ -91,6 +113,64 @@ def test_what_it_is_not_is_said_when_the_time_is_over(
     assert ended.code == 1
     assert f"{KEY}: not {event} in time; {said}" in ended.err
     assert ended.out == ""
+
+
+@ALREADY
+def test_without_a_daemon_it_is_found_in_the_journal_at_once(
+    tickward: Terminal, absent: Recorder, happened: list[Event], event: str
+) -> None:
+    absent.record(*happened)
+    ended = tickward("wait", DAY, event)
+    assert (ended.code, ended.out.startswith(f"{KEY} is {event}"), ended.err) == (0, True, "")
+    told = tickward("wait", DAY, event, "--json").json
+    assert (told["subject"], told["event"], told["message"]) == (KEY, event, None)
+
+
+@pytest.mark.parametrize(
+    ("happened", "event", "said"),
+    [
+        ([], "sealed", "the journal knows no such day"),
+        ([sealed(), Reopened("x", "late")], "sealed", "it is closed"),
+        ([sealed(), backed_up(live=True)], "backed_up", "it is sealed"),
+    ],
+)
+def test_without_a_daemon_what_it_is_not_is_said(
+    tickward: Terminal, absent: Recorder, happened: list[Event], event: str, said: str
+) -> None:
+    absent.record(*happened)
+    ended = tickward("wait", DAY, event, "--timeout", "0")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"tickward: {KEY}: not {event} in time; {said}; no daemon was running\n"
+
+
+def is_said(process: subprocess.Popen[str]) -> bool:
+    """That nobody is running; it waits from then on."""
+    assert process.stderr is not None
+    return process.stderr.readline().startswith("tickward: no daemon is running: waiting until")
+
+
+def test_what_a_single_pass_records_ends_it(tickward: Terminal, absent: Recorder) -> None:
+    absent.record(sealed())
+    with waiting(tickward, DAY, "sealed", "--next", "--json") as process:
+        assert is_said(process)
+        absent.record(sealed(), key="ticks/2026-01-19")
+        absent.record(Reopened("x", "late"), sealed())
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out)["message"]["sequence"] == 4
+
+
+def test_a_daemon_that_comes_is_heard(tickward: Terminal, absent: Recorder, monkeypatch: Any) -> None:
+    monkeypatch.setattr("watcher.cli.wait._LOOK_SECONDS", 1000.0)  # it is not by the journal
+    with ThreadPoolExecutor(1) as another:
+        waits = another.submit(_recorded, load(), _Wanted(KEY, "sealed", fresh=True), None)
+        absent.start()
+        for _ in range(1000):  # until it has joined: there is no other sign of that
+            absent.record(Reopened("x", "late"), sealed())
+            with suppress(TimeoutError):
+                waits.result(0.05)
+                break
+        assert waits.result(PATIENCE_SECONDS).message is not None
 
 
 def waiting(tickward: Terminal, *arguments: str) -> subprocess.Popen[str]:
