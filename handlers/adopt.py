@@ -170,7 +170,7 @@ def _inflated(job: Job, path: Path, packed: bool, seen: Signature, content: Path
         ) from error
     except SeekableError as error:
         _require_same(path, seen)
-        return _Found(path, packed, seen, _NOTHING, str(error))
+        return _Found(path, packed, seen, _NOTHING, _unreadable(path, error))
     _require_same(path, seen)
     return _Found(path, packed, seen, written)
 
@@ -181,8 +181,21 @@ def _checked(job: Job, found: _Found, content: Path) -> tuple[_Found, Sealed | N
         header = database.read_header(content)
         ticks = database.examine_copy(content, job.options.table)
     except StepError as error:
-        return found._replace(problem="; ".join((error.message, *error.problems[:1]))), None
+        return found._replace(problem=_said_of(content, error)), None
     return found, _sealed(job, found, ticks, header.sqlite_version)
+
+
+def _said_of(content: Path, error: StepError) -> str:
+    """What is wrong with a content, on one line and without the name that it had while it was looked at."""
+    more = [problem for problem in error.problems[:1] if problem not in error.message]
+    return " ".join("; ".join((error.message.removeprefix(str(content)), *more)).split())
+
+
+def _unreadable(path: Path, error: SeekableError) -> str:
+    """Why a copy cannot be read, to be put behind its path: so its path is not in it again."""
+    text = str(error)
+    why = text.removeprefix(str(path)).lstrip(": ")
+    return f"cannot be read: {'it ' if text.startswith(f'{path} ') else ''}{why}"
 
 
 def _sealed(job: Job, found: _Found, ticks: Ticks, sqlite_version: int) -> Sealed:
@@ -214,7 +227,7 @@ def _compared(job: Job, path: Path, packed: bool, seen: Signature, good: _Found,
             written = Written(digest, seen.size_bytes, digest, seen.size_bytes)
     except SeekableError as error:
         _require_same(path, seen)
-        return _Found(path, packed, seen, _NOTHING, str(error))
+        return _Found(path, packed, seen, _NOTHING, _unreadable(path, error))
     _require_same(path, seen)
     problem, alike = "", ""
     if written.content_sha256 != good.written.content_sha256 and _is_alike(job, path, packed, content):
@@ -255,14 +268,14 @@ def _require_one_version(job: Job, good: _Found, others: list[_Found], sealed: S
                 f"{good.path} can be read, and has {sealed.ticks:,} ticks. If nothing better is to be had "
                 "from this one (`zstd -d --long=31`), move it away; then adopt the day again"
             )
-            raise _conflict(each.path, f"cannot be read ({each.problem})", hint)
+            raise _conflict(each.path, each.problem, hint)
 
 
 def _require_no_log(path: Path) -> None:
     """What SQLite has not folded in yet would be missed: and only with its database it can be."""
     for suffix in ("-wal", "-journal"):
         if has_content(path, suffix):
-            hint = f"open and close {path} with SQLite, or move that file away; then adopt the day again"
+            hint = "open and close its database with SQLite, or move that file away; then adopt the day again"
             raise _conflict(Path(f"{path}{suffix}"), "may hold ticks that are in no copy", hint)
 
 
@@ -271,12 +284,13 @@ def _conflict(path: Path, problem: str, hint: str) -> StepError:
 
 
 def _none_good(job: Job, found: list[_Found]) -> StepError:
+    problems = tuple(f"{each.path} {each.problem}" for each in found)
     return StepError(
-        f"no copy of {job.key} can be taken over",
+        ": ".join((f"no copy of {job.key} can be taken over", *problems[:1])),
         hint="look for another copy on tapes, snapshots and other machines; what is there is left as it is",
         trouble=Trouble.CORRUPT if found else Trouble.FAILED,
         retryable=not found,
-        problems=tuple(f"{each.path}: {each.problem}" for each in found),
+        problems=problems,
     )
 
 

@@ -155,7 +155,8 @@ def integrity_problems(connection: apsw.Connection, *, quick: bool = False) -> t
     pragma = "quick_check" if quick else "integrity_check"
     found: list[str] = []
     try:
-        found.extend(str(text) for (text,) in connection.execute(f"PRAGMA {pragma}(10)"))
+        # Of some damage SQLite tells on several lines; it ends up in logs and tables.
+        found.extend(" ".join(str(text).split()) for (text,) in connection.execute(f"PRAGMA {pragma}(10)"))
     except (apsw.CorruptError, apsw.NotADBError) as error:
         found.append(str(error))
     return () if found == ["ok"] else tuple(found[:10]) or ("the check gave no answer",)

@@ -124,6 +124,7 @@ class TestWhatIsNot:
             (lambda _: b"no frame at all", "day.db.zst"),
             (lambda _: OTHERS["one frame"](b"no database " * 100), "is not an SQLite database"),
             (lambda _: OTHERS["one frame"](b""), "is empty"),
+            (lambda data: OTHERS["one frame"](with_a_bad_page(data)), "is damaged"),
         ],
     )
     def test_a_copy_that_is_no_day_is_named_and_stays(
@@ -136,6 +137,10 @@ class TestWhatIsNot:
         assert failure.trouble is Trouble.CORRUPT
         assert len(failure.problems) == 1
         assert problem.replace("day.db.zst", day.compressed.name) in failure.problems[0]
+        assert failure.problems[0] in failure.message
+        assert failure.message.count(str(day.compressed)) == 1
+        assert "tickward-tmp" not in failure.message, "a name that nobody has seen"
+        assert "\n" not in failure.message
         assert day.files() == before
 
     @pytest.mark.parametrize("which", ["compressed", "backup_compressed"])
@@ -154,8 +159,8 @@ class TestWhatIsNot:
         before = day.files()
         failure = day.failed(Step.ADOPT)
         assert failure.trouble is Trouble.CONFLICT
-        assert str(path) in failure.message
-        assert "cannot be read" in failure.message
+        assert failure.message.startswith(f"{path} cannot be read: ")
+        assert failure.message.count(str(path)) == 1
         assert day.files() == before
         path.unlink()
         day.done(Step.ADOPT)
@@ -342,6 +347,12 @@ class TestRead:
         day.compressed.write_bytes(day.compressed.read_bytes()[:-20])
         with pytest.raises(SeekableError, match=day.compressed.name):
             open_path(day.compressed)
+
+
+def with_a_bad_page(packed: bytes) -> bytes:
+    """What a .zst holds, of which SQLite says something on two lines."""
+    content = zstandard.decompress(packed)
+    return content[:8192] + b"\xff" * 2000 + content[10192:]
 
 
 def with_one_more_tick(day: Any) -> bytes:

@@ -113,6 +113,23 @@ def test_problems_are_read_from_the_rows_and_limited(tmp_path: Path) -> None:
         database.examine_copy(path, "ticks")
 
 
+def test_each_problem_is_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    connect(
+        path,
+        "PRAGMA page_size = 512; CREATE TABLE ticks (a);"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 200)"
+        "INSERT INTO ticks SELECT hex(randomblob(20)) FROM n;",
+    ).close()
+    damaged = bytearray(path.read_bytes())
+    damaged[-512 + 5 : -512 + 7] = b"\x01\x01"  # where the cells of the last page begin
+    path.write_bytes(damaged)
+    with database.opened(path) as connection:
+        (problem,) = database.integrity_problems(connection)
+    assert problem.startswith("*** in database main *** ")
+    assert "\n" not in problem
+
+
 def test_a_copy_too_damaged_to_count_counts_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)

@@ -1,23 +1,28 @@
-"""What there is to be taken over, by a look from outside: nothing is changed, and nothing opened."""
+"""What there is to be taken over, by a look from outside: nothing is changed, and no database opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from handlers.contract import Step
+from watcher.adopt.forms import Places, places_of
+from watcher.adopt.noted import Noted, noted
 from watcher.adopt.tree import Stray, is_inside, strays_in, tops_of
 from watcher.errors import ConfigError
 from watcher.plan import Action, Order, ordered
 from watcher.schedule import due
-from watcher.settings import Settings
+from watcher.settings import Data, Settings
 from watcher.state import Database
 from watcher.survey import Survey, survey
+from watcher.view.inventory import Gap, gaps
 
+_MOST_ORDERED = 1000
+"""Days at a time."""
 UNPROVEN = (
     "which days were on hold, and why: order that anew (`tickward hold DAY --reason WHY`)",
     "which days were deleted, when, by whom: certificates were in the journal, and in exports of it",
@@ -38,6 +43,19 @@ class Findings(Struct, frozen=True):
     """Of all files of those."""
     to_seal: tuple[str, ...]
     """Past days that are not compressed and not sealed: that is done as with every day."""
+    with_log: int
+    """Of those: with ticks in a write-ahead log, which sealing folds in, and so writes to their files."""
+    with_backup: int
+    """Of those: with an uncompressed backup of others. It stays if it is the same to the last byte; else it
+    is set aside, or, if it has more ticks, left in its place for a person to choose."""
+    compact: bool
+    """Whether sealing writes them anew, in smaller files (``seal.compact``)."""
+    places: Places
+    """The files of all days that are not known yet, by place and form."""
+    gaps: tuple[Gap, ...]
+    """Days that are not there, between the first and the last day of each stream."""
+    noted: Noted | None
+    """What scripts have noted in their ``rotation_metadata.json``; null: there is none of theirs."""
     known: int
     """Days that are known already."""
     refused: dict[str, str]
@@ -51,9 +69,18 @@ class Findings(Struct, frozen=True):
 
 
 def find(
-    settings: Settings, now: datetime, path: Path | None, stream: str | None, *, reencode: bool
+    settings: Settings,
+    now: datetime,
+    path: Path | None,
+    stream: str | None,
+    *,
+    reencode: bool,
+    only: frozenset[str] | None = None,
 ) -> Findings:
-    """Look. ``path``: only what is below it, or that file. Raises `ConfigError` if it is not there."""
+    """Look. ``path``: only what is below it, or that file. Raises `ConfigError` if it is not there.
+
+    ``only``: these days in the tree, and no others.
+    """
     looked = survey(settings, now)
     data = looked.settings.data
     top = Path(data.root) if path is None else path
@@ -61,39 +88,67 @@ def find(
         raise ConfigError(f"{top}: there is no such file or directory")
     top = top.resolve()
     order = Order(Step.ADOPT, by="", everything=True, reencode=reencode)
-    chosen = _chosen(looked, None if path is None else top)
+    chosen = _chosen(looked, None if path is None else top, only)
     entries = ordered(chosen, looked.settings, now, order, looked.doubts)
     unknown = tuple(entry.key for entry in entries if isinstance(entry, Action))
     to_seal = tuple(sorted(each.key for each in chosen if _is_to_be_sealed(each, now)))
+    refused = {entry.key: entry.reason for entry in entries if not isinstance(entry, Action)}
+    strays = tuple(_strays(looked, [top] if path is not None else tops_of(data), stream, now))
+    there = {key for key, each in looked.databases.items() if each.files.any_copy or each.facts.existed}
+    there |= _keys_of(strays)
+    shown = there if path is None else there & {each.key for each in chosen} | _keys_of(strays)
     return Findings(
         at=now,
         unknown=unknown,
         unknown_bytes=sum(size for key in unknown for _, size in _copies(looked.databases[key])),
         to_seal=to_seal,
+        with_log=sum(bool(looked.databases[key].files.wal_bytes) for key in to_seal),
+        with_backup=sum(_has_backup_of_others(looked.databases[key]) for key in to_seal),
+        compact=looked.settings.seal.compact,
+        places=places_of(looked.databases[key] for key in {*unknown, *to_seal, *refused}),
+        gaps=tuple(gaps(sorted(shown), now.date())),
+        noted=_noted(data, top, there, now),
         known=sum(each.facts.sealed is not None for each in chosen),
-        refused={entry.key: entry.reason for entry in entries if not isinstance(entry, Action)},
-        strays=tuple(_strays(looked, [top] if path is not None else tops_of(data), stream, now)),
+        refused=refused,
+        strays=strays,
         past_retention=_past_retention((*unknown, *to_seal), looked),
         doubt=looked.doubts.journal,
     )
 
 
+def _keys_of(strays: Iterable[Stray]) -> set[str]:
+    """The days of which there is a file, wherever and in whatever form."""
+    return {stray.database for stray in strays if stray.database and stray.bytes}
+
+
+def _noted(data: Data, top: Path, there: Iterable[str], now: datetime) -> Noted | None:
+    """Of what is looked at, or else of the tree."""
+    days = {date.fromisoformat(key.rpartition("/")[2]) for key in there}
+    return noted(top, days, now.date()) or noted(Path(data.root), days, now.date())
+
+
 def _strays(looked: Survey, tops: Iterable[Path], stream: str | None, now: datetime) -> Iterator[Stray]:
     """But for those whose day is known: it is here already. One that was deleted is not brought back."""
     data = looked.settings.data
-    for stray in (each for top in tops for each in strays_in(top, data, stream, now.date())):
+    # One of the directories may be in another: each path once.
+    found = {each.path: each for top in tops for each in strays_in(top, data, stream, now.date())}
+    for stray in found.values():
         known = looked.databases.get(stray.database)
         if known is not None and known.facts.expired is not None:
             yield replace(stray, target="", problem="that day was deleted by the policy, and stays so")
-        elif known is not None and known.facts.sealed is None and known.files.any_copy:
+        elif known is not None and known.facts.sealed is not None:
+            continue
+        elif known is not None and known.files.any_copy and not stray.problem:
             problem = "another file of that day is here already: adopt or seal that one, and compare the two"
             yield replace(stray, target="", problem=problem)
-        elif known is None or known.facts.sealed is None:
+        else:
             yield stray
 
 
-def _chosen(looked: Survey, top: Path | None) -> list[Database]:
-    """Without a path: every day. Else those with a file at it, or below it."""
+def _chosen(looked: Survey, top: Path | None, only: frozenset[str] | None) -> list[Database]:
+    """Without a path: every day, or only some. Else those with a file at it, or below it."""
+    if only is not None:
+        return [each for key, each in looked.databases.items() if key in only]
     if top is None:
         return list(looked.databases.values())
     if not is_inside(top, looked.settings.data):
@@ -133,6 +188,10 @@ def _is_to_be_sealed(database: Database, now: datetime) -> bool:
     )
 
 
+def _has_backup_of_others(database: Database) -> bool:
+    return database.files.backup is not None and database.facts.backed_up is None
+
+
 def _past_retention(keys: Iterable[str], looked: Survey) -> int:
     expire = looked.settings.expire
     if not expire.enabled:
@@ -141,10 +200,17 @@ def _past_retention(keys: Iterable[str], looked: Survey) -> int:
     return sum(due(day, expire.after_days, expire.schedule) <= looked.plan.at for day in days)
 
 
-def orders(found: Findings, *, reencode: bool, limit: int = 1000) -> Iterable[Order]:
-    """What is ordered, so many days at a time: to take over, to seal, to back up."""
-    adopt = Order(Step.ADOPT, by="", reencode=reencode)
-    seal, backup = (Order(step, by="") for step in (Step.SEAL, Step.BACKUP))
-    for order, keys in ((adopt, found.unknown), (seal, found.to_seal), (backup, found.to_seal)):
-        for start in range(0, len(keys), limit):
-            yield replace(order, keys=keys[start : start + limit])
+def orders(found: Findings, *, reencode: bool) -> Iterable[Order]:
+    """What is ordered first, so many days at a time: to take over, to seal."""
+    yield from _of_some(Order(Step.ADOPT, by="", reencode=reencode), found.unknown)
+    yield from _of_some(Order(Step.SEAL, by=""), found.to_seal)
+
+
+def backups(sealed: Sequence[str]) -> Iterable[Order]:
+    """What is ordered then: to back up what has been sealed. What was refused is not asked for twice."""
+    return _of_some(Order(Step.BACKUP, by=""), sealed)
+
+
+def _of_some(order: Order, keys: Sequence[str]) -> Iterable[Order]:
+    for start in range(0, len(keys), _MOST_ORDERED):
+        yield replace(order, keys=tuple(keys[start : start + _MOST_ORDERED]))

@@ -5,38 +5,21 @@ A day is told by the date in a file's name. Nothing is opened here.
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
 
-from handlers.files import is_temporary
 from handlers.pattern import Pattern
+from watcher.adopt.names import ENDINGS, SIDECARS, day_in, day_name_in, ending_of, seems_a_copy, trouble_with
 from watcher.settings import TOPS, Data
-from watcher.tree import walk
+from watcher.tree import directories, signature, walk
 
-_DATE = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
-_ENDINGS = {
-    ".db": "",
-    ".sqlite": "",
-    ".sqlite3": "",
-    ".db.zst": ".zst",
-    ".sqlite.zst": ".zst",
-    ".sqlite3.zst": ".zst",
-}
-"""How databases of days may end, and what is put behind the name that they get here. The first that fits."""
-_UNREADABLE = {
-    ".gz": "gunzip it first",
-    ".xz": "unxz it first",
-    ".bz2": "bunzip2 it first",
-    ".zip": "unzip it first",
-    ".7z": "extract it first",
-    ".lz4": "decompress it first",
-}
-_SIDECARS = ("-wal", "-journal")
-_ASIDE = (".quarantined", ".before-adoption")
+_MOST_LOOKED_AT = 1000
+"""Of what is below a link that is not followed."""
 
 
 class Stray(Struct, frozen=True):
@@ -62,21 +45,23 @@ def is_inside(path: Path, data: Data) -> bool:
 def strays_in(top: Path, data: Data, stream: str | None, today: date) -> list[Stray]:
     """The files below ``top`` (or that one file) that look like days, by their dates, and are out of place.
 
+    What has a day's name and is no file, and links that lead to days elsewhere, are among them.
+
     Args:
         top: absolute, free of symbolic links.
         stream: the one they are of; None: the names of the streams tell.
         today: from that day on a name is the writer's.
     """
-    paths = [str(top)] if top.is_file() else walk(top)
-    own = set(map(str, tops_of(data)))
-    patterns = {name: Pattern(each.pattern) for name, each in data.streams.items()}
-    found = [
-        stray
-        for path in paths
-        if not _is_in_place(path, own, patterns.values())
-        and (stray := _stray(path, data, patterns, stream, today))
-    ]
-    return sorted(_once(found), key=lambda stray: (stray.database.rpartition("/")[2], stray.path))
+    look = _Look(data, stream, today)
+    if top.is_file():
+        found = [look.at_file(str(top))]
+    else:
+        found = []
+        for directory, names, others in directories(top):
+            found += [look.at_file(f"{directory}/{name}") for name in names]
+            found += [look.at_other(Path(entry.path), top) for entry in others]
+    strays = _once(stray for stray in found if stray is not None)
+    return sorted(strays, key=lambda stray: (stray.database.rpartition("/")[2], stray.path))
 
 
 def tops_of(data: Data) -> list[Path]:
@@ -84,56 +69,130 @@ def tops_of(data: Data) -> list[Path]:
     return [Path(getattr(data, name)) for name in TOPS]
 
 
-def _is_in_place(path: str, tops: set[str], patterns: Iterable[Pattern]) -> bool:
-    """Whether it has the name that a day's artefact has here."""
-    for top in tops:
-        if path.startswith(top + "/"):
-            name = path[len(top) + 1 :].removesuffix(".zst")
-            return any(pattern.day_of(name) is not None for pattern in patterns)
-    return False
+class _Look:
+    """Looks at one path after the other."""
 
+    def __init__(self, data: Data, stream: str | None, today: date) -> None:
+        self._data, self._stream, self._today = data, stream, today
+        self._tops = set(map(str, tops_of(data)))
+        self._patterns = {name: Pattern(each.pattern) for name, each in data.streams.items()}
 
-def _stray(
-    path: str, data: Data, patterns: Mapping[str, Pattern], stream: str | None, today: date
-) -> Stray | None:
-    day = _day_in(Path(path).name)
-    if day is None or Path(path).is_symlink() or not Path(path).is_file():
+    def at_file(self, path: str) -> Stray | None:
+        """What is out of place about a regular file; None: nothing."""
+        name = path.rpartition("/")[2]
+        day = day_in(name)
+        if day is None or self._is_in_place(path):
+            return None
+        ending, trouble = ending_of(name), trouble_with(name)
+        if ending is not None:
+            return self._database(path, day, ENDINGS[ending])
+        if not trouble:
+            return None
+        return Stray(path, self._key(path, day), "", _size(path), _beside_another(Path(path)) or trouble)
+
+    def at_other(self, path: Path, top: Path) -> Stray | None:
+        """The same about a link, a directory, or whatever is no regular file."""
+        day = day_in(path.name)
+        if day is not None and seems_a_copy(path.name):
+            if self._is_in_place(str(path)) and day >= self._today:
+                return None  # the planner says so
+            return Stray(str(path), self._key(str(path), day), "", 0, self._no_file(path))
+        if path.is_symlink():
+            return self._link(path, top)
+        return self._dated_directory(path, day) if day is not None and path.is_dir() else None
+
+    def _is_in_place(self, path: str) -> bool:
+        """Whether it has the name that a day's artefact has here."""
+        for top in self._tops:
+            if path.startswith(top + "/"):
+                name = path[len(top) + 1 :].removesuffix(".zst")
+                return any(pattern.day_of(name) is not None for pattern in self._patterns.values())
+        return False
+
+    def _database(self, path: str, day: date, packed: str) -> Stray:
+        """A file whose name ends as that of a database does."""
+        key, size = self._key(path, day), _size(path)
+        if problem := _problem(path, day, self._today):
+            return Stray(path, key, "", size, problem)
+        if not key:
+            streams = ", ".join(self._patterns)
+            return Stray(path, "", "", size, f"it may be of any of {streams}: --stream says which")
+        stream = key.partition("/")[0]
+        target = f"{self._data.root}/{self._patterns[stream].path_of(day)}{packed}"
+        return Stray(path, key, target, size, "")
+
+    def _key(self, path: str, day: date) -> str:
+        """Which day it seems to be; empty: it may be of any stream."""
+        names = [self._stream] if self._stream is not None else _streams_of(path, self._patterns)
+        return f"{names[0]}/{day}" if len(names) == 1 else ""
+
+    def _no_file(self, path: Path) -> str:
+        """Why what has the name of a copy is none, and what to do."""
+        if not path.is_symlink():
+            what = "a directory" if path.is_dir() else "no regular file"
+            return f"{what} has the name of a day: see what it is for, and move it away"
+        target = Path(os.path.realpath(path))
+        link = f"a symbolic link to {target}"
+        if not target.is_file():
+            return f"{link}, where {'no file' if target.exists() else 'nothing'} is: remove it"
+        if self._is_in_place(str(target)):
+            return f"{link}, which is a day by its own name: the link is not needed"
+        return f"{link}, and links are not followed: put the file itself in its place"
+
+    def _link(self, path: Path, top: Path) -> Stray | None:
+        """Days behind a link that leads out of what is looked at."""
+        target = Path(os.path.realpath(path))
+        if target == top or top in target.parents or is_inside(target, self._data):
+            return None
+        names = (each.rpartition("/")[2] for each in islice(walk(target), _MOST_LOOKED_AT))
+        if not any(day_in(name) and seems_a_copy(name) for name in names):
+            return None
+        problem = (
+            "a symbolic link to days, and links that lead elsewhere are not followed: put the directory "
+            f"itself in its place, or copy them from there (`tickward adopt {target} --copy --yes`)"
+        )
+        return Stray(str(path), "", "", 0, problem)
+
+    def _dated_directory(self, path: Path, day: date) -> Stray | None:
+        """A date that only the directory has: nobody takes what is in it for a day."""
+        for name in sorted(next(directories(path), ("", set(), []))[1]):
+            ending = ending_of(name)
+            if ending and day_in(name) is None and not self._is_in_place(f"{path}/{name}"):
+                problem = (
+                    f"a day is told by the date in its file's own name, and {name} in this directory has "
+                    f"none: if it is a day, call it {name.removesuffix(ending)}_{day}{ending}"
+                )
+                return Stray(str(path), self._key(str(path), day), "", 0, problem)
         return None
-    size, ending = Path(path).stat().st_size, next((each for each in _ENDINGS if path.endswith(each)), None)
-    names = [stream] if stream is not None else _streams_of(path, patterns)
-    key = f"{names[0]}/{day}" if len(names) == 1 else ""
-    if ending is None:
-        remedy = next((_UNREADABLE[each] for each in _UNREADABLE if path.endswith(each)), "")
-        return Stray(path, key, "", size, f"it cannot be read here: {remedy}") if remedy else None
-    if problem := _problem(path, day, today):
-        return Stray(path, key, "", size, problem)
-    if not key:
-        return Stray(path, "", "", size, f"it may be of any of {', '.join(patterns)}: --stream says which")
-    target = f"{data.root}/{patterns[names[0]].path_of(day)}{_ENDINGS[ending]}"
-    return Stray(path, key, target, size, "")
+
+
+def _beside_another(path: Path) -> str:
+    """What is to be said of a ``.db.bak`` that stands beside the ``.db``; empty: it does not."""
+    plain = day_name_in(path.name).removesuffix(".zst")
+    for named in (plain, f"{plain}.zst") if plain else ():
+        if path.with_name(named).is_file():
+            return (
+                f"{named} is beside it, and is the one that is taken for the day: compare the two, and move "
+                "away the one that is not needed"
+            )
+    return ""
+
+
+def _size(path: str) -> int:
+    seen = signature(path)
+    return seen.size_bytes if seen is not None else 0
 
 
 def _problem(path: str, day: date, today: date) -> str:
     if day >= today:
         return "its day is not over: that name is the writer's"
-    logs = (Path(path + suffix) for suffix in _SIDECARS)
-    if any(log.exists() and log.stat().st_size for log in logs):
-        return f"there are ticks beside it that are not in it yet ({path}-wal): open and close it with SQLite"
+    for suffix in SIDECARS:
+        log = Path(path + suffix)
+        if log.exists() and log.stat().st_size:
+            return (
+                f"there are ticks beside it that are not in it yet ({suffix}): open and close it with SQLite"
+            )
     return ""
-
-
-def _day_in(name: str) -> date | None:
-    """The date in a file's name; None for what cannot be a database of a day."""
-    match = _DATE.search(name)
-    beside = name.endswith((*_SIDECARS, "-shm", *_ASIDE))
-    return None if match is None or name.startswith(".") or is_temporary(name) or beside else _day(match)
-
-
-def _day(match: re.Match[str]) -> date | None:
-    try:
-        return date(*map(int, match.groups()))
-    except ValueError:
-        return None
 
 
 def _streams_of(path: str, patterns: Mapping[str, Pattern]) -> list[str]:

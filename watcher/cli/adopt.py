@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watcher.cli.asking import JSON, Teller, ask_each
+from watcher.cli.asking import JSON, ask_each
 from watcher.cli.context import Context, write_json
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError, TickwardError
 
 if TYPE_CHECKING:
     from watcher.adopt.finding import Findings
-    from watcher.adopt.tree import Stray
     from watcher.cli.documents.adopt import Copied
     from watcher.settings import Settings
-
-_MOST_SHOWN = 20
 
 
 def adopt(
@@ -82,24 +79,33 @@ def adopt(
         _take_over(options, settings, found, path, stream, copy=copy, reencode=reencode, json=json)
 
 
-def _find(settings: Settings, path: Path | None, stream: str | None, *, reencode: bool) -> Findings:
+def _find(
+    settings: Settings,
+    path: Path | None,
+    stream: str | None,
+    *,
+    reencode: bool,
+    only: frozenset[str] | None = None,
+) -> Findings:
     from watcher.adopt.finding import find
     from watcher.cli.place import stream_of
     from watcher.premises import clock_of
 
     named = stream_of(stream, settings) if stream is not None else None
-    return find(settings, clock_of(settings.clock).now(), path, named, reencode=reencode)
+    return find(settings, clock_of(settings.clock).now(), path, named, reencode=reencode, only=only)
 
 
 def _show(found: Findings, *, copy: bool, json: bool) -> None:
+    from watcher.cli.adopt_screen import problems, told, unproven
+
     if json:
         from watcher.cli.documents.adopt import Adoption
 
-        write_json(Adoption(True, found, (), (), (), 0, 0, _unproven(found)))
+        write_json(Adoption(True, found, (), (), (), {}, 0, 0, unproven(found)))
     else:
-        for line in _told(found, copy=copy):
+        for line in told(found, copy=copy):
             typer.echo(line)
-    raise typer.Exit(EXIT_STEP_FAILED if _problems(found) else EXIT_DONE)
+    raise typer.Exit(EXIT_STEP_FAILED if problems(found) else EXIT_DONE)
 
 
 def _take_over(
@@ -113,7 +119,8 @@ def _take_over(
     reencode: bool,
     json: bool,
 ) -> None:
-    from watcher.adopt.finding import orders
+    from watcher.adopt.finding import backups, orders
+    from watcher.cli.adopt_screen import Told, ending, plan, problems, unproven
     from watcher.cli.documents.adopt import Adoption
     from watcher.metadata import keep_foreign
     from watcher.paths import resolved
@@ -123,14 +130,18 @@ def _take_over(
         typer.echo(f"what scripts had noted is kept as {kept}")
     copied = list(_copied(found, json=json)) if copy else []
     if any(not each.problem for each in copied):
-        strays = found.strays
-        found = _found_again(_find(settings, None, stream, reencode=reencode), copied, path, strays)
-    with Teller(json) as teller:
+        found = _found_again(settings, found, copied, path, stream, reencode=reencode)
+    if not json:
+        for line in plan(found, would=False):
+            typer.echo(line)
+    teller = Told(json)
+    with teller:
         for order in orders(found, reencode=reencode):
             ask_each(options, settings, order, teller)
-    uneven = list(_uneven(teller))
+        for order in backups(teller.sealed()):
+            ask_each(options, settings, order, teller)
     done, failed = (teller.finished.done, teller.finished.failed) if teller.finished else (0, 0)
-    failed += len(_problems(found)) + sum(bool(each.problem) for each in copied)
+    failed += len(problems(found)) + sum(bool(each.problem) for each in copied)
     if json:
         write_json(
             Adoption(
@@ -139,19 +150,21 @@ def _take_over(
                 copied=tuple(copied),
                 planned=tuple(teller.planned),
                 ended=tuple(teller.ended),
+                remarks=teller.remarks(),
                 done=done,
                 failed=failed,
-                not_proven=_unproven(found),
+                not_proven=unproven(found),
             )
         )
     else:
-        for line in (*uneven, *_ending(found, done, failed, copy=copy)):
+        for line in (*teller.uneven(), *ending(found, done, failed, copy=copy)):
             typer.echo(line)
     raise typer.Exit(EXIT_STEP_FAILED if failed else EXIT_DONE)
 
 
 def _copied(found: Findings, *, json: bool) -> Iterator[Copied]:
     from watcher.adopt.copying import bring
+    from watcher.cli.adopt_screen import copied_line
     from watcher.cli.documents.adopt import Copied
 
     for stray in found.strays:
@@ -162,116 +175,28 @@ def _copied(found: Findings, *, json: bool) -> Iterator[Copied]:
         except TickwardError as error:
             is_new, problem = False, str(error)
         if not json:
-            typer.echo(
-                f"{stray.database}  {problem or ('copied' if is_new else 'is there already')}: {stray.path}"
-            )
+            typer.echo(copied_line(stray.database, stray.path, problem, is_new=is_new))
         yield Copied(stray.path, stray.target, stray.database, problem)
 
 
 def _found_again(
-    found: Findings, copied: list[Copied], path: Path | None, strays: tuple[Stray, ...]
+    settings: Settings,
+    before: Findings,
+    copied: list[Copied],
+    path: Path | None,
+    stream: str | None,
+    *,
+    reencode: bool,
 ) -> Findings:
     """What there is now; of another tree only what came from it."""
     from msgspec.structs import replace
 
-    done = {each.path for each in copied if not each.problem}
-    keys = {each.database for each in copied if not each.problem}
-    if path is not None:
-        found = replace(
-            found,
-            unknown=tuple(key for key in found.unknown if key in keys),
-            to_seal=tuple(key for key in found.to_seal if key in keys),
-            refused={key: why for key, why in found.refused.items() if key in keys},
-        )
-    return replace(found, strays=tuple(each for each in strays if each.path not in done))
-
-
-def _problems(found: Findings) -> list[str]:
-    """What a person has to see to: a line each."""
-    strays = [f"{each.path}: {each.problem}" for each in found.strays if each.problem]
-    return [*(f"{key}: {why}" for key, why in found.refused.items()), *strays]
-
-
-def _unproven(found: Findings) -> tuple[str, ...]:
-    from watcher.adopt.finding import UNPROVEN
-
-    return UNPROVEN if found.unknown or found.doubt else ()
-
-
-def _told(found: Findings, *, copy: bool) -> Iterator[str]:
-    from watcher.wording import count_of, size, span
-
-    yield f"{count_of(found.known, 'day is', 'days are')} known"
-    if found.unknown:
-        amount = size(found.unknown_bytes)
-        yield f"{span(found.unknown)}  would be read ({amount}), checked and recorded: the journal has none"
-    if found.to_seal:
-        yield f"{span(found.to_seal)}  would be sealed and backed up, as every day is: not compressed"
-    placed = [each for each in found.strays if each.target]
-    for stray in placed[:_MOST_SHOWN]:
-        would = (
-            f"would be copied to {stray.target}"
-            if copy
-            else f"belongs to {stray.target}: --copy puts a copy there"
-        )
-        yield f"{stray.database}  {stray.path}  {would}"
-    yield from _more(len(placed), "file")
-    yield from _warnings(found)
-    if found.unknown or found.to_seal or (placed and copy):
-        yield "nothing was changed: --yes does it"
-    elif not placed:
-        yield "nothing is to be taken over"
-
-
-def _uneven(teller: Teller) -> Iterator[str]:
-    """Copies that are not to the last byte what they should be, although nothing is missing in them."""
-    for ended in teller.ended:
-        for copy in (ended.data or {}).get("copies", ()) if ended.event == "adopted" else ():
-            if copy["problem"]:
-                mend = f"`tickward verify {ended.database}` makes it the same"
-                if not copy["path"].endswith(".zst"):
-                    mend = "move it away, and the next pass makes a second copy"
-                yield f"{copy['path']} {copy['problem']}: {mend}"
-
-
-def _ending(found: Findings, done: int, failed: int, *, copy: bool) -> Iterator[str]:
-    from watcher.wording import count_of
-
-    left = sum(bool(each.target) for each in found.strays)
-    if left and not copy:
-        some = count_of(left, "file is", "files are")
-        yield f"{some} elsewhere, and left there: --copy brings copies of them"
-    yield f"{count_of(done, 'step')} done, {failed} not"
-    yield from _warnings(found)
-
-
-def _warnings(found: Findings) -> Iterator[str]:
-    from watcher.wording import count_of
-
-    problems = _problems(found)
-    yield from problems[:_MOST_SHOWN]
-    yield from _more(len(problems), "problem")
-    if found.past_retention:
-        some = count_of(found.past_retention, "of these days is", "of these days are")
-        yield (
-            f"{some} past the retention: they are kept for another week (restore.keep_days), then they go "
-            "the usual way to deletion, which asks first where many are due; `tickward hold` keeps what is "
-            "to be kept, `expire.enabled = false` all of them"
-        )
-    unproven = _unproven(found)
-    if unproven:
-        yield "files cannot prove:"
-        yield from (f"  {each}" for each in unproven)
-    if found.doubt:
-        yield found.doubt
-        yield "when what must be kept is on hold again: `tickward adopt --accept-journal`"
-
-
-def _more(count: int, noun: str) -> Iterator[str]:
-    from watcher.wording import count_of
-
-    if count > _MOST_SHOWN:
-        yield f"... and {count_of(count - _MOST_SHOWN, f'more {noun}')}: --json lists them"
+    done = [each for each in copied if not each.problem]
+    keys = frozenset(each.database for each in done)
+    found = _find(settings, None, stream, reencode=reencode, only=None if path is None else keys)
+    paths = {each.path for each in done}
+    strays = tuple(each for each in before.strays if each.path not in paths)
+    return replace(found, strays=strays, gaps=before.gaps, noted=before.noted)
 
 
 def _accept(settings: Settings, *, json: bool) -> None:

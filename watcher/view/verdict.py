@@ -3,7 +3,8 @@
 FAILING: days are in danger, or what should be done is not done, and will not be without a person. ATTENTION:
 somebody should look at it in daylight. A volume with less room than there should be is FAILING, because what
 needs room is paused then; one that is going to be full is ATTENTION: there is time. A missing daemon alone is
-ATTENTION, because `tickward once` may be all that is wanted; once a step is a day late, it is FAILING.
+ATTENTION, because `tickward once` may be all that is wanted; once a step is a day late, it is FAILING: but
+for days that were taken over within the last two hours, with which nothing could be done before.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def _without_answer(overview: Overview) -> _Finding:
 def _without_daemon(overview: Overview) -> _Finding | None:
     """None: the system does without one, by a pass every hour."""
     hint = "see to the journal first" if overview.doubts.journal else "`tickward run` starts one"
-    if any(day.entry == "action" and is_overdue(day, overview.at) for day in overview.days):
+    if any(is_overdue(day, overview.at) and not _is_new(day, overview) for day in overview.days):
         sentence = "no daemon is running, and what it should have done is more than a day late"
         return _Finding("FAILING", "daemon", sentence, hint)
     passed_at = overview.passed_at
@@ -193,6 +194,13 @@ def _without_daemon(overview: Overview) -> _Finding | None:
         return None
     sentence = "no daemon is running: nothing is sealed, copied, compressed or deleted"
     return _Finding("ATTENTION", "daemon", sentence, hint)
+
+
+def _is_new(day: Day, overview: Overview) -> bool:
+    """Whether it was sealed or taken over just now: what is due since long could not be done before."""
+    return day.sealed_at is not None and timedelta() <= overview.at - day.sealed_at < _in_clock_time(
+        _PASSED, overview
+    )
 
 
 def _of_doubts(overview: Overview) -> _Findings:

@@ -10,13 +10,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import zstandard
 from loguru import logger
 from msgspec.structs import replace
 
 from tests.watcher.cli.conftest import Terminal
-from tests.watcher.query.tree import make_day
+from tests.watcher.query.tree import make_day, pack
 from watcher.config import load
 from watcher.journal import Journal
 from watcher.paths import journal_file
@@ -214,6 +215,235 @@ class TestATreeOfScripts:
         assert done["found"]["known"] == len(known)
 
 
+def spoil(path: Path) -> None:
+    """A page that SQLite complains of, on two lines."""
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"\xff" * 2000 + content[10192:])
+
+
+class TestWhatIsSaid:
+    def test_of_each_day_are_its_ticks_and_its_size(self, scripts: Terminal) -> None:
+        lines = scripts("adopt", "--yes").out.splitlines()
+        for day, what in ((COLD, "adopted"), (HOT, "sealed"), (HOT, "backed up")):
+            (line,) = (each for each in lines if each.startswith(f"ticks/{day}  {what} in "))
+            assert line.endswith(" s  60 ticks, 32.8 kB")
+
+    @pytest.mark.parametrize("what", ["damaged", "no database", "empty", "held"])
+    def test_of_a_database_that_is_refused_is_said_and_counted_once(
+        self, scripts: Terminal, what: str
+    ) -> None:
+        path = day_path(HOT)
+        match what:
+            case "damaged":
+                spoil(path)
+            case "no database":
+                path.write_bytes(b"symbol,bid\n" * 1000)
+            case "empty":
+                path.write_bytes(b"")
+        writer = apsw.Connection(str(path)) if what == "held" else None
+        if writer is not None:
+            writer.execute("BEGIN IMMEDIATE")
+        done = scripts("adopt", "--yes")
+        if writer is not None:
+            writer.close()
+        lines = [line for line in done.out.splitlines() if line.startswith(f"ticks/{HOT}  ")]
+        assert len(lines) == 2, "the plan, and why not"
+        assert done.code == 1
+        assert "2 steps done, 1 not" in done.out
+        assert "btreeInitPage" not in done.out or "*** in database main *** Tree" in done.out
+
+    def test_of_a_backup_in_the_way_too(self, scripts: Terminal) -> None:
+        make_day(day_path(HOT, "backup"), HOT, ticks=90)
+        done = scripts("adopt", "--yes", "--json")
+        ended = [each for each in json.loads(done.out)["ended"] if not each["ok"]]
+        assert [(each["step"], each["event"]) for each in ended] == [("backup", "conflict")]
+        assert json.loads(done.out)["failed"] == 1
+
+    def test_ticks_of_another_date_are_told_and_taken(self, scripts: Terminal) -> None:
+        wrong = HOT - timedelta(1)
+        make_day(day_path(wrong), HOT)
+        other = WARM - timedelta(1)
+        compress(make_day(day_path(other), WARM))
+        done = scripts("adopt", "--yes", "--json")
+        assert done.json["remarks"] == {
+            f"ticks/{wrong}": f"its ticks are of {HOT}",
+            f"ticks/{other}": f"its ticks are of {WARM}",
+        }
+        assert done.json["failed"] == 0
+        shutil.rmtree("data/ticks/state")
+        assert f"kB; its ticks are of {WARM}\n" in scripts("adopt", "--yes").out
+
+    def test_what_is_bad_names_its_file_once_and_says_why(self, scripts: Terminal) -> None:
+        path = packed(day_path(WARM))
+        path.write_bytes(path.read_bytes()[:-100])
+        other = packed(day_path(COLD))
+        database = make_day(Path("spoilt.db"), COLD)
+        spoil(database)
+        other.write_bytes(zstandard.compress(database.read_bytes()))
+        lines = scripts("adopt", "--yes").out.splitlines()
+        for day, bad, why in ((WARM, path, "it is truncated"), (COLD, other, "is damaged: ")):
+            (line,) = (line for line in lines if line.startswith(f"ticks/{day}  CORRUPT"))
+            assert why in line
+            assert line.count(bad.name) == 1
+            assert "tickward-tmp" not in line
+        assert "\\n" not in scripts("status").out
+
+
+class TestADryRun:
+    def test_says_in_which_forms_days_are_there_and_where(self, scripts: Terminal) -> None:
+        pack(make_day(day_path(COLD - timedelta(1), "archive"), COLD))
+        compress(make_day(day_path(WARM, "backup"), WARM))
+        make_day(day_path(HOT, "backup"), HOT)
+        out = scripts("adopt").out
+        assert "in root: 1 .db, 2 .zst of others, read as a whole" in out
+        assert "in backup: 1 .db, 1 .zst of others" in out
+        assert "in archive: 1 .zst of which parts can be read alone; " in out
+        places = scripts("adopt", "--json").json["found"]["places"]
+        assert {name: (each["plain"], each["seekable"], each["whole"]) for name, each in places.items()} == {
+            "root": (1, 0, 2),
+            "backup": (1, 0, 1),
+            "archive": (0, 1, 0),
+        }
+        assert places["backup"]["bytes"] > 30_000
+
+    def test_says_which_days_are_missing(self, scripts: Terminal) -> None:
+        first, last = WARM + timedelta(1), HOT - timedelta(1)
+        found = scripts("adopt", "--json").json["found"]["gaps"]
+        assert found[-1] == {"stream": "ticks", "first": f"{first}", "last": f"{last}", "days": 11}
+        out = scripts("adopt").out
+        assert (
+            "ticks: 86 days are missing between its first and its last, 25 at weekends: 2025-10-23 to " in out
+        )
+        assert f", {first} to {last}\n" in out
+
+    def test_of_weekends_it_says_only_that(self, tickward: Terminal) -> None:
+        tickward.configure()
+        for day in (date(2026, 1, 16), date(2026, 1, 19)):  # a Friday, a Monday
+            make_day(day_path(day), day)
+        out = tickward("adopt").out
+        assert "ticks: 2 days are missing between its first and its last, all at weekends\n" in out
+
+    def test_holds_against_the_files_what_scripts_had_noted(self, scripts: Terminal) -> None:
+        note = Path("data/ticks/db/rotation_metadata.json")
+        days = [HOT - timedelta(number) for number in range(8)]
+        note.write_text(json.dumps({"rotations": [{"file": f"ticks_{day}.db"} for day in days]}))
+        out = scripts("adopt").out
+        assert f"is of scripts: it names 8 days, {days[-1]} to {HOT}; of 7 there is no file here: " in out
+        assert f"{days[-1]}, {days[-2]}, " in out
+        assert ", and 2 more" in out
+        assert len(scripts("adopt", "--json").json["found"]["noted"]["absent"]) == 7
+        scripts("adopt", "--yes")
+        assert scripts("adopt", "--json").json["found"]["noted"] is None, "it is ours by now"
+
+    @pytest.mark.parametrize("command", [("adopt",), ("adopt", "--yes")])
+    def test_says_what_sealing_and_backing_up_do_to_files(
+        self, scripts: Terminal, command: tuple[str, ...]
+    ) -> None:
+        path = day_path(HOT)
+        connection = apsw.Connection(str(path))
+        for _ in connection.execute("PRAGMA journal_mode = WAL; UPDATE ticks SET bid = 1"):
+            pass
+        logged = {end: Path(f"{path}{end}").read_bytes() for end in ("", "-wal")}
+        connection.close()
+        for end, content in logged.items():  # as a writer that was killed leaves it
+            Path(f"{path}{end}").write_bytes(content)
+        make_day(day_path(HOT, "backup"), HOT, ticks=5)
+        out = scripts(*command).out
+        assert "  1 .db is checked; a write-ahead log is folded into its file, which is written to" in out
+        assert "1 has one with ticks\n" in out
+        assert "  1 has a backup of others: one that is the same to the last byte stays, any other is" in out
+        assert ("what was there is kept as " in out) == ("--yes" in command)
+
+    def test_leaves_out_what_there_is_not(self, scripts: Terminal) -> None:
+        out = scripts("adopt").out
+        assert "none has one with ticks" in out
+        assert "backup of others" not in out
+        assert "in backup" not in out
+
+
+class TestWhatCannotBeTaken:
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("ticks_2026-01-10.db.zst.bak", "if it is one, call it ticks_2026-01-10.db.zst"),
+            ("ticks_2026-01-18.db.bak", "ticks_2026-01-18.db is beside it, and is the one that is taken"),
+            ("ticks_2026-01-18.db.zst.old", "ticks_2026-01-18.db is beside it"),
+            ("ticks_2026-01-10.db.tar.zst", "extract it first (`tar -xf`)"),
+            ("ticks_2026-01-10.tar.gz", "extract it first (`tar -xf`)"),
+        ],
+    )
+    def test_files_of_other_names_and_kinds_are_listed(self, scripts: Terminal, name: str, why: str) -> None:
+        path = day_path(HOT).with_name(name)
+        path.write_bytes(b"x")
+        shown = scripts("adopt")
+        assert shown.code == 1
+        (line,) = (line for line in shown.out.splitlines() if name in line)
+        assert line.startswith(str(path.resolve()))
+        assert why in line
+        scripts("adopt", "--copy", "--yes")
+        assert path.read_bytes() == b"x"
+        assert not [each for each in Path("data").rglob("*2026-01-10*") if each.name != name]
+
+    @pytest.mark.parametrize("top", ["db", "backup", "archive"])
+    @pytest.mark.parametrize("ending", ["", ".zst"])
+    def test_links_and_directories_that_bear_the_name_of_a_day_are_listed(
+        self, scripts: Terminal, top: str, ending: str
+    ) -> None:
+        link, broken, alias, directory = (
+            Path(f"{day_path(TODAY - timedelta(number), top)}{ending}") for number in (4, 5, 6, 7)
+        )
+        link.parent.mkdir(parents=True, exist_ok=True)
+        outside = make_day(scripts.folder / "outside.db", TODAY - timedelta(4))
+        link.symlink_to(outside)
+        broken.symlink_to("nowhere")
+        alias.symlink_to(day_path(HOT).resolve())
+        directory.mkdir()
+        shown = scripts("adopt")
+        assert shown.code == 1
+        for path, why in (
+            (link, f"a symbolic link to {outside}, and links are not followed: put the file itself"),
+            (broken, "where nothing is: remove it"),
+            (alias, "which is a day by its own name: the link is not needed"),
+            (directory, "a directory has the name of a day"),
+        ):
+            lines = [line for line in shown.out.splitlines() if line.startswith(f"{path.absolute()}: ")]
+            assert len(lines) == 1
+            assert why in lines[0]
+
+    def test_days_behind_a_link_or_in_a_dated_directory_are_not_passed_over(self, scripts: Terminal) -> None:
+        outside = scripts.folder / "far"
+        make_day(outside / "01" / "ticks_2025-01-02.db", date(2025, 1, 2))
+        (outside / "empty").mkdir()
+        root = Path("data/ticks/db")
+        (root / "2025old").symlink_to(outside)
+        (root / "other").symlink_to(outside / "empty")
+        dated = make_day(root / "2026-01-03" / "eurusd.db", date(2026, 1, 3)).parent
+        out = scripts("adopt").out
+        assert f"(`tickward adopt {outside} --copy --yes`)" in out
+        assert f"{dated.resolve()}: a day is told by the date in its file's own name, and eurusd.db" in out
+        assert "call it eurusd_2026-01-03.db" in out
+        assert str(root / "other") not in out
+
+    def test_what_names_are_made_for_is_not_spoken_of(self, tickward: Terminal) -> None:
+        tickward.configure('[data.streams.ticks]\npattern = "{date}/ticks_{date}.db"')
+        make_day(Path("data/ticks/db/2026-01-03/ticks_2026-01-03.db"), date(2026, 1, 3))
+        Path("data/ticks/db/2026-01-03/ticks_2026-01-03.db.sha256").write_text("x")
+        Path(f"data/ticks/db/{TODAY}").mkdir()
+        Path(f"data/ticks/db/{TODAY}/ticks_{TODAY}.db").symlink_to("ticks.db")
+        assert tickward("adopt").code == 0
+
+
+class TestTheStatusAfterwards:
+    def test_is_not_failing_because_old_days_are_due(self, scripts: Terminal) -> None:
+        assert scripts("rotate").code == 0
+        old = TODAY - timedelta(40)
+        make_day(day_path(old), old)
+        assert scripts("adopt", "--yes").code == 0
+        found = json.loads(scripts("status", "--json").out)["verdict"]
+        assert found["level"] == "ATTENTION"
+        assert [each["kind"] for each in found["reasons"]] == ["daemon", "overdue"]
+
+
 class TestAnotherTree:
     @pytest.fixture
     def elsewhere(self, tickward: Terminal) -> Path:
@@ -234,6 +464,8 @@ class TestAnotherTree:
         assert "--copy puts a copy there" in shown.out
         done = tickward("adopt", str(elsewhere), "--copy", "--yes")
         assert files(elsewhere) == before
+        assert f"ticks/2024-01-02  {elsewhere}/2024/ticks-20240102.db.zst was copied\n" in done.out
+        assert "  1 .db is checked" in done.out
         assert "ticks/2024-01-02  adopted" in done.out
         assert "ticks/2026-01-10  sealed" in done.out
         days = [row["day"] for row in tickward("inventory", "--json").json["days"] if row["ticks"]]
@@ -265,7 +497,8 @@ class TestAnotherTree:
         content = b"symbol,bid\n" * 99
         (elsewhere / name).write_bytes(zstandard.compress(content) if name.endswith(".zst") else content)
         done = tickward("adopt", str(elsewhere), "--copy", "--yes")
-        assert "is no SQLite database" in done.out
+        (line,) = (line for line in done.out.splitlines() if "is no SQLite database" in line)
+        assert line.count(name) == 1
         assert not list(Path("data").rglob("*2024-01-05*"))
 
     def test_tables_of_ticks_in_other_forms_are_no_days(self, tickward: Terminal, elsewhere: Path) -> None:
@@ -305,7 +538,10 @@ class TestAnotherTree:
         elsewhere: Path,
     ) -> None:
         (elsewhere / "daily_2026_01_10.sqlite-wal").write_bytes(b"ticks")
-        assert "ticks beside it" in tickward("adopt", str(elsewhere)).out
+        (line,) = (
+            each for each in tickward("adopt", str(elsewhere)).out.splitlines() if "ticks beside" in each
+        )
+        assert line.count("daily_2026_01_10") == 1
 
     def test_of_which_stream_has_to_be_said_where_it_cannot_be_told(self, tickward: Terminal) -> None:
         tickward.configure(

@@ -158,6 +158,23 @@ class TestADayThatIsLate:
         found = judged(look(TODAY, late, daemon_pid=None, vitals=None))
         assert [(r.level, r.kind) for r in found.reasons] == [("FAILING", "daemon"), ("ATTENTION", "overdue")]
 
+    def test_has_time_after_it_was_taken_over(self) -> None:
+        def alone(minutes_ago: int, *others: Day) -> Overview:
+            taken_over = row(50, entry="action", step=Step.COMPRESS, due=NOW - timedelta(days=40))
+            taken_over = replace(taken_over, sealed_at=NOW - timedelta(minutes=minutes_ago))
+            return look(TODAY, taken_over, *others, daemon_pid=None, vitals=None)
+
+        found = judged(alone(119))
+        assert [(r.level, r.kind) for r in found.reasons] == [
+            ("ATTENTION", "daemon"),
+            ("ATTENTION", "overdue"),
+        ]
+        assert judged(replace(alone(119), passed_at=NOW)).reasons[0].kind == "overdue"
+        assert judged(alone(120)).level == "FAILING"
+        assert judged(alone(-1)).level == "FAILING", "a clock that was wrong is no excuse"
+        unsealed_for_long = unsealed(50, entry="action", due=LATE)
+        assert judged(alone(119, unsealed_for_long)).level == "FAILING", "of another day it is known for long"
+
 
 class TestAVolume:
     def test_with_too_little_room_is_failing(self) -> None:

@@ -34,6 +34,9 @@ class Adoption(Struct, frozen=True):
     """What was to be done about each day."""
     ended: tuple[Ended, ...]
     """What became of each, in the order in which they ended."""
+    remarks: dict[str, str]
+    """What else is to be said of days that were taken over, by their names: that their ticks are of other
+    dates than the names of their files say."""
     done: int
     """How many steps were done: days taken over, sealed, backed up."""
     failed: int
