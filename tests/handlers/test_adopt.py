@@ -233,7 +233,7 @@ class TestWhatIsNot:
 
     def test_more_than_there_is_room_for_is_not_taken_for_damage(self, day: Any, monkeypatch: Any) -> None:
         strange(day)
-        monkeypatch.setattr("handlers.adopt.room_in", lambda _: 10_000)
+        monkeypatch.setattr("handlers.unknown.room_in", lambda _: 10_000)
         failure = day.failed(Step.ADOPT)
         assert failure.trouble is Trouble.FAILED
         assert "no room" in failure.message
