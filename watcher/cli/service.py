@@ -111,17 +111,23 @@ def install(
     See also:
         `tickward service show` first; `tickward service status` afterwards.
     """
-    from watcher.service.aim import left_behind
+    from watcher.service.aim import left_behind, missing_in
     from watcher.service.installation import How
+    from watcher.service.others import notes_for
     from watcher.service.program import require_lasting, require_usable
+    from watcher.service.users import note_on, require_known
 
     options: Context = context.obj
     how = How(dry_run or options.dry_run, force)
     chosen, target = _aimed(context, kind, system, user, program, root, scheduled)
     require_lasting(Path(target.program[0]))
+    if chosen.name != "windows":
+        require_known(target)
     if target.is_this_machine and not how.dry_run:
         require_usable(target)
-    _say(chosen, target, chosen.install(target, how), how.dry_run, json, left_behind())
+    report = chosen.install(target, how)
+    notes = (*note_on(target), *missing_in(target), *notes_for(target), *left_behind())
+    _say(chosen, target, report, how.dry_run, json, notes)
 
 
 @app.command()
@@ -151,7 +157,7 @@ def uninstall(
 
     options: Context = context.obj
     how = How(dry_run or options.dry_run, force)
-    chosen, target = _aimed(context, kind, system, user, program, root, scheduled)
+    chosen, target = _aimed(context, kind, system, user, program, root, scheduled, installed=True)
     _say(chosen, target, chosen.uninstall(target, how), how.dry_run, json)
 
 
@@ -176,8 +182,12 @@ def status(
     See also:
         `tickward status` says how the days are.
     """
-    chosen, target = _aimed(context, kind, system, user, program, root, scheduled)
-    _say(chosen, target, chosen.state(target), dry_run=False, json=json, nothing="")
+    from watcher.service.others import notes_for
+    from watcher.service.users import note_on
+
+    chosen, target = _aimed(context, kind, system, user, program, root, scheduled, installed=True)
+    notes = (*note_on(target), *notes_for(target))
+    _say(chosen, target, chosen.state(target), dry_run=False, json=json, more=notes, nothing="")
 
 
 def _aimed(
@@ -188,9 +198,11 @@ def _aimed(
     program: Path | None,
     root: Path,
     scheduled: bool,
+    installed: bool = False,
 ) -> tuple[Kind, Target]:
-    """Raises `ConfigError` for what cannot be meant."""
+    """``installed``: as what is there, where nothing else is asked for. Raises `ConfigError`."""
     from watcher.service.aim import Wishes, target_for
+    from watcher.service.found import as_installed
     from watcher.service.kinds import KINDS, detected
 
     options: Context = context.obj
@@ -198,8 +210,9 @@ def _aimed(
     if scheduled and name not in ("cron", "windows"):
         raise ConfigError(f"--scheduled: {name} runs the daemon, which needs no schedule; leave it out")
     scope = None if system is None else "system" if system else "user"
-    wishes = Wishes(options.config_file, scope, user, program, root, scheduled)  # type: ignore[arg-type]
-    return KINDS[name], target_for(wishes)
+    wishes = Wishes(options.config_file, scope, user, program, root, scheduled, not installed)  # type: ignore[arg-type]
+    chosen, target = KINDS[name], target_for(wishes)
+    return chosen, as_installed(chosen, target, wishes) if installed else target
 
 
 def _say(

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from watcher.doctor.finding import Findings, or_ok, warning
 from watcher.doctor.places import user
 from watcher.doctor.premises import Premises
 from watcher.service.block import names_in
-from watcher.service.foreign import foreign_masters
+from watcher.service.others import Crontab, Other, others_in, system_tables, users_tables
 from watcher.settings import Settings
 
 _SYSTEM = Path("/etc")
-_MOST_TABLES, _LARGEST_BYTES = 200, 1 << 20
-_CRONTAB_SECONDS = 5.0
 _SHOWN = 3
-_LONGEST_LINE = 120
-
-
-class Crontab(NamedTuple):
-    """A table of cron's."""
-
-    name: str
-    """For people."""
-    edited_by: str
-    """The command that a person changes it with."""
-    text: str
 
 
 def masters(premises: Premises) -> Findings:
-    tables = [*system_tables(_SYSTEM), *_users_tables(_users(premises))]
+    tables = [*system_tables(_SYSTEM), *users_tables(_users(premises))]
     found = of_tables(tables, premises.known, _daemon(premises))
     return or_ok(found, f"nobody else looks after the days, by {len(tables)} crontabs")
 
@@ -44,9 +28,9 @@ def of_tables(tables: Iterable[Crontab], settings: Settings, daemon_pid: int | N
     """``daemon_pid``: None: none runs."""
     with_block = []
     for table in tables:
-        if entries := foreign_masters(table.text, settings):
+        if others := others_in(table, settings):
             yield warning(
-                f"{table.name} has {_entries(entries)}: two masters are worse than none",
+                f"{table.name} has {_entries(others)}: two masters are worse than none",
                 f"take that out with `{table.edited_by}`, unless it only reads the days: what such a script "
                 "compresses or deletes it takes from under tickward",
             )
@@ -67,25 +51,9 @@ def _daemon(premises: Premises) -> int | None:
     return premises.daemon_pid if found is None or not found.is_deaf else None
 
 
-def _entries(lines: Sequence[str]) -> str:
-    shown = [line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…" for line in lines]
-    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "; ".join(f"`{line}`" for line in shown[:_SHOWN]) + more
-
-
-def system_tables(etc: Path) -> list[Crontab]:
-    """``crontab`` and what is in ``cron.d``: as far as they can be read."""
-    files = [etc / "crontab"]
-    with suppress(OSError):
-        files += sorted(islice((etc / "cron.d").iterdir(), _MOST_TABLES))
-    found = []
-    for file in files:
-        with suppress(OSError):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    text = opened.read(_LARGEST_BYTES).decode(errors="surrogateescape")
-                found.append(Crontab(str(file), f"sudoedit {file}", text))
-    return found
+def _entries(others: Sequence[Other]) -> str:
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return "; ".join(map(str, others[:_SHOWN])) + more
 
 
 def _users(premises: Premises) -> list[str]:
@@ -95,23 +63,3 @@ def _users(premises: Premises) -> list[str]:
         with suppress(OSError):
             numbers.append(root.stat().st_uid)
     return list(dict.fromkeys(map(user, numbers)))
-
-
-def _users_tables(users: Iterable[str]) -> list[Crontab]:
-    """As far as they can be read: another user's only by root."""
-    me = user(os.geteuid())
-    found = []
-    for name in users:
-        of = () if name == me else ("-u", name)
-        with suppress(OSError, subprocess.TimeoutExpired):
-            listed = subprocess.run(
-                ("crontab", *of, "-l"),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_CRONTAB_SECONDS,
-                check=False,
-            )
-            if listed.returncode == 0:
-                text = listed.stdout[:_LARGEST_BYTES].decode(errors="surrogateescape")
-                found.append(Crontab(f"the crontab of {name}", " ".join(("crontab", *of, "-e")), text))
-    return found

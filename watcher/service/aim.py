@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
 from watcher.config import DEFAULT_FILE, PREFIX, load, script_variables
+from watcher.endpoint import IPC
 from watcher.errors import ConfigError
 from watcher.service.program import interpreter_places, program_here
 from watcher.service.target import Scope, Target
+from watcher.service.users import home_of, user_numbered
+from watcher.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.settings import Settings
+_UNKNOWN = Path("/usr/bin/tickward")
 
 
 class Wishes(Struct, frozen=True):
@@ -29,6 +32,8 @@ class Wishes(Struct, frozen=True):
     program: Path | None = None
     root: Path = Path("/")
     scheduled: bool = False
+    needs_program: bool = True
+    """False: what is installed may say which."""
 
 
 def target_for(wishes: Wishes) -> Target:
@@ -36,22 +41,23 @@ def target_for(wishes: Wishes) -> Target:
 
     The configuration is that of the file alone: a service has nothing of what is in our environment.
     """
+    root = Path(os.path.normpath(wishes.root.absolute()))
     config = wishes.config
     if config is None and Path(DEFAULT_FILE).exists():
         config = Path(DEFAULT_FILE)
     config = config.absolute() if config is not None else None
-    settings = load(config, environment={})
+    settings = _in_image(load(config, environment={}), root)
     scope: Scope = wishes.scope or ("system" if os.geteuid() == 0 else "user")
-    user = _user(wishes, scope, settings)
+    user = _user(wishes, scope, settings, root)
     return Target(
-        program=(str(_program(wishes)),),
-        config=config,
-        directory=config.parent if config is not None else Path.cwd(),
+        program=(str(_inside(_program(wishes), root)),),
+        config=_inside(config, root) if config is not None else None,
+        directory=_inside(config.parent if config is not None else Path.cwd(), root),
         settings=settings,
         scope=scope,
         user=user,
-        home=_home(user),
-        root=wishes.root.absolute(),
+        home=home_of(user, root),
+        root=root,
         reads=interpreter_places() if wishes.program is None else (),
         scheduled=wishes.scheduled,
     )
@@ -68,15 +74,59 @@ def left_behind(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     )
 
 
+def missing_in(target: Target) -> tuple[str, ...]:
+    """What has to be in an image and is not there yet: a sentence each."""
+    if target.is_this_machine:
+        return ()
+    needed = {"program": Path(target.program[0])}
+    if target.config is not None:
+        needed["configuration"] = target.config
+    said = [
+        f"the {what} has to be {path} on that machine, and is not in {target.root} yet"
+        for what, path in needed.items()
+        if not target.on_disk(path).exists()
+    ]
+    if target.config is None:
+        said.append(f"without a configuration its paths are meant from {target.directory}: name one with -c")
+    return tuple(said)
+
+
+def _inside(path: Path, root: Path) -> Path:
+    """What an image's own path is once the image is a machine."""
+    return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _in_image(settings: Settings, root: Path) -> Settings:
+    """With the paths that a configuration within an image means by where it lies."""
+    if root == Path("/"):
+        return settings
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(each) for key, each in value.items()}
+        if not isinstance(value, str):
+            return value
+        scheme = IPC if value.startswith(IPC) else ""
+        path = value.removeprefix(scheme)
+        return f"{scheme}{_inside(Path(path), root)}" if path.startswith(f"{root}/") else value
+
+    return msgspec.convert(renamed(msgspec.to_builtins(settings)), Settings)
+
+
 def _program(wishes: Wishes) -> Path:
     if wishes.program is None:
-        return program_here()
+        try:
+            return program_here()
+        except ConfigError:
+            if wishes.needs_program:
+                raise
+            return _UNKNOWN
     if not wishes.program.is_absolute():
         raise ConfigError(f"--program {wishes.program}: name it from /")
     return wishes.program
 
 
-def _user(wishes: Wishes, scope: Scope, settings: Settings) -> str:
+def _user(wishes: Wishes, scope: Scope, settings: Settings, root: Path) -> str:
     caller = _name_of(os.geteuid())
     if scope == "user":
         if wishes.user not in (None, caller):
@@ -85,20 +135,15 @@ def _user(wishes: Wishes, scope: Scope, settings: Settings) -> str:
     if wishes.user is not None:
         return wishes.user
     try:
-        return _name_of(Path(settings.data.root).stat().st_uid)
+        number = root.joinpath(settings.data.root.removeprefix("/")).stat().st_uid
     except OSError:
         return caller
+    owner = user_numbered(number, root)
+    return owner.name if owner is not None else _name_of(number)
 
 
 def _name_of(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        raise ConfigError(f"the user {number} has no name on this machine: name one with --as") from None
-
-
-def _home(user: str) -> Path:
-    try:
-        return Path(pwd.getpwnam(user).pw_dir)
-    except KeyError:
-        return Path("/home") / user
+    found = user_numbered(number)
+    if found is None:
+        raise ConfigError(f"the user {number} has no name on this machine: name one with --as")
+    return found.name

@@ -77,13 +77,13 @@ def without_block(table: str, name: str) -> str | None:
 
 
 def without_blocks(table: str) -> str:
-    """What in the table is not tickward's. A block without an end is taken for none."""
+    """What in the table is not tickward's, each line in its place. A block without end is taken for none."""
     for name in names_in(table):
         while (begins := _marks(table, _ANY_BEGIN, name)) and (ends := _marks(table, _ANY_END, name)):
             (start, _), (_, end) = begins[0], ends[0]
             if start > end:
                 break
-            table = table[:start] + table[end:]
+            table = table[:start] + "\n" * table.count("\n", start, end) + table[end:]
     return table
 
 

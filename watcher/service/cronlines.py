@@ -7,13 +7,14 @@ in UTC itself. That costs a `date`. Seconds are not looked at: cron may be late.
 
 from __future__ import annotations
 
+import re
 import shlex
 from itertools import groupby
 from pathlib import Path
 
 from watcher.errors import ConfigError
 from watcher.service.hours import CATCH_UP_MINUTE, STATUS_LOG, Entry, Times, entries, times_of
-from watcher.service.installation import MARK
+from watcher.service.installation import MARK, Runs
 from watcher.service.target import Target
 
 _STATUS_LINES = 5000
@@ -22,6 +23,7 @@ _LONGEST_COMMAND = 990
 """Bytes; Debian's cron refuses 1000."""
 _MOST_PATTERNS = 24
 _QUARTER = 15
+_ONCE = re.compile(r"[0-9@].*/bin/sh -c .*\$\(nice .* once ")
 _DATE = "%m-%d.%u.%H:%M"
 
 _HEAD = f"""\
@@ -43,6 +45,21 @@ def lines(target: Target) -> str:
         f"# and when the machine comes up\n@reboot {user}{once}\n",
     ]
     return _HEAD + "".join(given)
+
+
+def runs(block: str, *, is_systems: bool) -> Runs | None:
+    """What lines that were made here say."""
+    entry = next((line for line in block.splitlines() if _ONCE.match(line)), None)
+    if entry is None:
+        return None
+    schedule = 5 if entry[0] != "@" else 1
+    words = entry.split(maxsplit=schedule + is_systems)
+    try:
+        _, _, script = shlex.split(words[-1].replace("\\%", "%"))
+        program = shlex.split(script.partition("$(nice ")[2])[0]
+    except (ValueError, IndexError):  # it was edited
+        return None
+    return Runs(program, words[schedule] if is_systems else "")
 
 
 def _timed(entry: Entry, target: Target, user: str) -> str:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from watcher.control import is_listening
 from watcher.errors import AnotherInstanceError, ConfigError, TickwardError
+from watcher.service import made
 from watcher.service.block import found_in, names_in, with_block, without_block
-from watcher.service.cronlines import lines
-from watcher.service.foreign import foreign_masters
-from watcher.service.installation import How, Report
-from watcher.service.ondisk import is_for_another, owner_of
+from watcher.service.cronlines import lines, runs
+from watcher.service.installation import How, Report, Runs
+from watcher.service.ondisk import is_for_another
 from watcher.service.systemd import UNIT
 from watcher.service.tables import SystemTable, Table, UserTable, save
 from watcher.service.target import Target
+from watcher.service.users import owner_of
 
 SYSTEM_TABLE = Path("/etc/cron.d/tickward")
 _DAEMONS = frozenset({"cron", "crond"})
@@ -31,23 +32,46 @@ class Cron:
     def show(self, target: Target) -> str:
         return f"# in {_table_of(target).name}\n{with_block('', _block_name(target), lines(target))}"
 
+    def runs(self, target: Target) -> Runs | None:
+        """As the entries say."""
+        found = found_in(_table_of(target).read() or "", _block_name(target))
+        return None if found is None else runs(found.block, is_systems=target.scope == "system")
+
+    def is_as_made(self, target: Target) -> bool:
+        """Whether the entries are there, as they would be made now."""
+        found = _table_of(target).read() or ""
+        name = _block_name(target)
+        return found_in(found, name) is not None and with_block(found, name, lines(target)) == found
+
     def install(self, target: Target, how: How) -> Report:
         """Put the block in, or in place of an older one. Raises `TickwardError`."""
         table, name = _table_of(target), _block_name(target)
         wanted = lines(target)
-        if target.is_this_machine and not how.force:
+        if not how.force:
             _require_one_master(target)
         old = table.read()
         new = with_block(old, name, wanted)
-        notes = _notes(old or "", target)
-        if new == old:
+        notes = _others(old or "", name)
+        missing = made.missing(target, SYSTEM_TABLE.parent)
+        if new == old and not missing:
             return Report(notes=notes)
+        _require_cron(target)
         replaced = found_in(old or "", name) is not None
         done = f"replaced its entries in {table.name}" if replaced else f"put its entries into {table.name}"
         if how.dry_run:
             would = "would replace its entries in" if replaced else "would put its entries into"
-            return Report((f"{would} {table.name}",), notes)
-        return _changed(table, old, new, done, notes, target)
+            told = [f"would make {target.on_disk(path)}" for path in missing]
+            return Report((*told, *([f"{would} {table.name}"] if new != old else [])), notes)
+        begun = made.make(missing, target, SYSTEM_TABLE.parent)
+        if new == old:
+            return Report(tuple(begun), notes)
+        try:
+            report = _changed(table, old, new, done, notes, target)
+        except TickwardError:
+            if not replaced:
+                made.undo(target, SYSTEM_TABLE.parent)
+            raise
+        return Report((*begun, *report.done), report.notes)
 
     def uninstall(self, target: Target, how: How) -> Report:
         """Take the block out. Raises `TickwardError`."""
@@ -58,17 +82,18 @@ class Cron:
         if how.dry_run:
             return Report((f"would take its entries out of {table.name}",))
         left = without_block(old, name)
-        return _changed(table, old, left, f"took its entries out of {table.name}", (), target)
+        report = _changed(table, old, left, f"took its entries out of {table.name}", (), target)
+        return Report((*report.done, *made.undo(target, SYSTEM_TABLE.parent)), report.notes)
 
     def state(self, target: Target) -> Report:
         """Whether the entries are there, are what would be put there now, and somebody goes by them."""
         table, name = _table_of(target), _block_name(target)
         found = table.read() or ""
-        notes = _notes(found, target)
+        notes = _others(found, name)
         if found_in(found, name) is None:
             what = f"not installed: there are no entries for {name} in {table.name}"
             return Report(notes=(what, *notes), ok=False)
-        if with_block(found, name, lines(target)) != found:
+        if not self.is_as_made(target):
             what = f"the entries in {table.name} are not what they would be now: install again"
             return Report(notes=(what, *notes), ok=False)
         if target.is_this_machine and not _cron_runs():
@@ -132,27 +157,26 @@ def _is_ours_alone(table: str, target: Target) -> bool:
     return table in {with_block(before, _block_name(target), wanted) for before in (None, "")}
 
 
+def _require_cron(target: Target) -> None:
+    tables = SYSTEM_TABLE.parent
+    if target.scope == "system" and target.is_this_machine and not tables.is_dir():
+        raise TickwardError(f"{SYSTEM_TABLE} cannot be written (there is no {tables}): install cron")
+
+
 def _require_one_master(target: Target) -> None:
     state = target.settings.data.state
-    if is_listening(Path(state)):
+    if target.is_this_machine and is_listening(Path(state)):
         raise AnotherInstanceError(
             f"a daemon looks after {state}: it does all that cron would; "
             "stop it first (`tickward service status` says who starts it), or give --force"
         )
-    for unit in (Path("/etc/systemd/system") / UNIT, target.home / ".config/systemd/user" / UNIT):
+    units = (Path("/etc/systemd/system") / UNIT, target.home / ".config/systemd/user" / UNIT)
+    for unit in map(target.on_disk, units):
         if unit.exists() and not is_for_another(unit, state):
             raise TickwardError(
                 f"systemd starts a daemon here ({unit}): one of them is enough; "
                 "`tickward service uninstall --kind systemd` takes that away, or give --force"
             )
-
-
-def _notes(table: str, target: Target) -> tuple[str, ...]:
-    scripts = tuple(
-        f"this entry looks like one of a script that does the same, look at it: {line}"
-        for line in foreign_masters(table, target.settings)
-    )
-    return scripts + _others(table, _block_name(target))
 
 
 def _others(table: str, name: str) -> tuple[str, ...]:

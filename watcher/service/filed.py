@@ -14,17 +14,25 @@ from watcher.control import is_listening
 from watcher.errors import ConfigError, TickwardError
 from watcher.lock import Lock
 from watcher.service import manager, ondisk, receipt
-from watcher.service.installation import Command, File, How, Installation, Report
+from watcher.service.installation import Command, File, How, Installation, Report, Runs
 from watcher.service.receipt import Receipt
 from watcher.service.target import Target
+from watcher.service.users import owner_of
 
 
 class Filed:
     """The kind whose installation ``describe`` describes."""
 
-    def __init__(self, name: str, describe: Callable[[Target], Installation]) -> None:
+    def __init__(
+        self,
+        name: str,
+        describe: Callable[[Target], Installation],
+        runs: Callable[[bytes], Runs | None] = lambda _: None,
+    ) -> None:
+        """``runs``: reads from a file of its own what it runs."""
         self.name = name
         self._describe = describe
+        self._runs = runs
 
     def show(self, target: Target) -> str:
         """Every file with what is in it, and the commands that follow."""
@@ -33,6 +41,15 @@ class Filed:
         commands = "".join(f"# then: {manager.shown(each.argv)}\n" for each in plan.enable)
         notes = "".join(f"# note: {note}\n" for note in plan.notes)
         return "\n".join((*files, commands + notes))
+
+    def runs(self, target: Target) -> Runs | None:
+        """As the files say that are for its state directory."""
+        ours = (self._runs(content) for content in _Found(self._describe(target), target).ours())
+        return next((each for each in ours if each is not None), None)
+
+    def is_as_made(self, target: Target) -> bool:
+        """Whether all of its files are there, as they would be made now."""
+        return _Found(self._describe(target), target).is_same()
 
     def install(self, target: Target, how: How) -> Report:
         """Put it in place and have it started. Again: only what is not so yet. Raises `TickwardError`."""
@@ -45,6 +62,23 @@ class Filed:
     def state(self, target: Target) -> Report:
         """Whether it is there, as it would be made now, run by the service manager, and answers."""
         return _Site(self._describe(target), target, How()).state()
+
+
+class _Found:
+    """The files of an installation, as they are on this disk."""
+
+    def __init__(self, plan: Installation, target: Target) -> None:
+        self._target = target
+        known = receipt.read(receipt.place_of(plan, target))
+        self._found = {file: ondisk.look(file, target, known) for file in plan.files}
+
+    def ours(self) -> Iterator[bytes]:
+        for file, found in self._found.items():
+            if found in ("same", "older", "edited"):
+                yield self._target.on_disk(file.path).read_bytes()
+
+    def is_same(self) -> bool:
+        return set(self._found.values()) == {"same"}
 
 
 class _Site:
@@ -66,11 +100,11 @@ class _Site:
     def install(self) -> Report:
         for file in self._which("another's"):
             what = ondisk.WORDS["another's"].partition(":")[0]
-            raise TickwardError(f"{file.path} {what}: move it away, and install again")
+            raise TickwardError(f"{self._at(file)} {what}: move it away, and install again")
         for file in self._which("another tickward's"):
             what = ondisk.WORDS["another tickward's"].partition(":")[0]
             raise TickwardError(
-                f"{file.path} {what}: uninstall it with the configuration that it was made by, "
+                f"{self._at(file)} {what}: uninstall it with the configuration that it was made by, "
                 "or stop it and move the file away"
             )
         stale = self._which("absent", "older", "edited")
@@ -86,7 +120,7 @@ class _Site:
             self._require_one_master()
         if self._how.dry_run:
             return Report((*self._intended(stale, missing), *self._would_run(self._plan.enable)))
-        owner = ondisk.owner_of(self._target)
+        owner = owner_of(self._target)
         try:
             self._put(stale, missing, owner)
             self._tell(self._plan.enable)
@@ -105,17 +139,20 @@ class _Site:
         self._require_rights("uninstall")
         kept = () if self._how.force else self._which("edited")
         gone = [file for file in there if file not in kept]
-        notes = (*strange, *(f"{file.path} was edited by hand and is kept: give --force" for file in kept))
+        notes = (
+            *strange,
+            *(f"{self._at(file)} was edited by hand and is kept: give --force" for file in kept),
+        )
         ok = ok and not kept
         # Where nothing of ours goes, what runs under this name is somebody else's, or to be looked at first.
         disable, after_removal = (self._plan.disable, self._plan.after_removal) if gone else ((), ())
         if self._how.dry_run:
-            removed = (f"would remove {file.path}" for file in gone)
+            removed = (f"would remove {self._at(file)}" for file in gone)
             return Report((*self._would_run(disable), *removed), notes, ok)
         problems = self._tell_all(disable)
         for file in gone:
             ondisk.remove(self._target.on_disk(file.path))
-            self._done.append(f"removed {file.path}")
+            self._done.append(f"removed {self._at(file)}")
         problems += self._tell_all(after_removal)
         if not kept:
             self._receipt_file.unlink(missing_ok=True)
@@ -142,8 +179,12 @@ class _Site:
     def _which(self, *kinds: ondisk.Found) -> tuple[File, ...]:
         return tuple(file for file, found in self._found.items() if found in kinds)
 
+    def _at(self, file: File) -> Path:
+        """Where it is written: what a person can look at, also where that is in an image."""
+        return self._target.on_disk(file.path)
+
     def _said(self, *kinds: ondisk.Found) -> Iterator[str]:
-        return (f"{file.path} {ondisk.WORDS[self._found[file]]}" for file in self._which(*kinds))
+        return (f"{self._at(file)} {ondisk.WORDS[self._found[file]]}" for file in self._which(*kinds))
 
     def _is_active(self) -> bool | None:
         """None: there is nobody to ask."""
@@ -165,13 +206,13 @@ class _Site:
             raise TickwardError(f"another tickward (pid {pid}) looks after {self._state}: stop it first")
 
     def _intended(self, stale: tuple[File, ...], missing: tuple[Path, ...]) -> Iterator[str]:
-        yield from (f"would make {path}" for path in missing)
+        yield from (f"would make {self._target.on_disk(path)}" for path in missing)
         for file in stale:
             if self._found[file] == "edited":
                 path = self._target.on_disk(file.path)
-                kept = file.path.with_name(ondisk.aside_for(path, path.read_bytes()).name)
-                yield f"would keep {file.path}, which was edited by hand, as {kept}"
-            yield f"would write {file.path}"
+                kept = ondisk.aside_for(path, path.read_bytes())
+                yield f"would keep {path}, which was edited by hand, as {kept}"
+            yield f"would write {self._at(file)}"
 
     def _would_run(self, commands: tuple[Command, ...]) -> Iterator[str]:
         return (f"would run {manager.shown(each.argv)}" for each in self._here(commands))
@@ -189,7 +230,7 @@ class _Site:
     def _put(self, stale: tuple[File, ...], missing: tuple[Path, ...], owner: tuple[int, int] | None) -> None:
         for path in missing:
             self._make(path, 0o700 if path in self._plan.private else 0o755, owner)
-            self._done.append(f"made {path}")
+            self._done.append(f"made {self._target.on_disk(path)}")
         for path in tuple(ondisk.missing((file.path.parent for file in stale), self._target)):
             self._make(path, 0o755, None)
         known = {str(file.path): receipt.digest(file.content) for file in self._plan.files}
@@ -209,10 +250,9 @@ class _Site:
         if self._found[file] == "edited":
             aside = ondisk.aside_for(path, self._old[file])
             ondisk.publish(aside, self._old[file], file.mode)
-            kept = file.path.with_name(aside.name)
-            self._done.append(f"kept {file.path}, which was edited by hand, as {kept}")
+            self._done.append(f"kept {path}, which was edited by hand, as {aside}")
         ondisk.publish(path, file.content, file.mode)
-        self._done.append(f"wrote {file.path}")
+        self._done.append(f"wrote {path}")
 
     def _undo(self) -> None:
         """As it was before, as far as that can be: what ran before runs again."""
@@ -234,8 +274,9 @@ class _Site:
     def _remove_empty(self, made: list[Path]) -> None:
         for path in reversed(made):
             with suppress(OSError):  # something is in it, which is not ours to remove
-                self._target.on_disk(path).rmdir()
-                self._done.append(f"removed {path}, which was empty")
+                there = self._target.on_disk(path)
+                there.rmdir()
+                self._done.append(f"removed {there}, which was empty")
 
     def _tell(self, commands: tuple[Command, ...]) -> None:
         """Raises `TickwardError` with the first that is needed and fails."""

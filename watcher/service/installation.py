@@ -76,6 +76,14 @@ class How(Struct, frozen=True):
     """Also where a person should look first: an edited file, a second master."""
 
 
+class Runs(Struct, frozen=True):
+    """What an installation says that it runs."""
+
+    program: str
+    user: str = ""
+    """As whom; empty: it does not say."""
+
+
 class Report(Struct, frozen=True):
     """What was done, or how it stands."""
 
@@ -94,6 +102,14 @@ class Kind(Protocol):
 
     def show(self, target: Target) -> str:
         """What would be installed, as a person reads it."""
+        ...
+
+    def runs(self, target: Target) -> Runs | None:
+        """What is installed for its state directory runs; None: nothing is, or it does not say."""
+        ...
+
+    def is_as_made(self, target: Target) -> bool:
+        """Whether what is installed is what would be made now."""
         ...
 
     def install(self, target: Target, how: How) -> Report: ...

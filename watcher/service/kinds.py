@@ -15,10 +15,10 @@ from watcher.service.installation import Kind
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 
 KINDS: dict[str, Kind] = {
-    "systemd": Filed("systemd", systemd.describe),
+    "systemd": Filed("systemd", systemd.describe, systemd.runs),
     "cron": Cron(),
-    "launchd": Filed("launchd", launchd.describe),
-    "windows": Filed("windows", windows.describe),
+    "launchd": Filed("launchd", launchd.describe, launchd.runs),
+    "windows": Filed("windows", windows.describe, windows.runs),
 }
 
 

@@ -7,10 +7,11 @@ import plistlib
 import pwd
 from contextlib import suppress
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from watcher.errors import ConfigError
 from watcher.service import reach
-from watcher.service.installation import Command, File, Installation, mark
+from watcher.service.installation import Command, File, Installation, Runs, mark
 from watcher.service.target import Target
 
 LABEL = "tickward"
@@ -45,6 +46,15 @@ def describe(target: Target) -> Installation:
         active=("launchctl", "print", f"{domain}/{LABEL}"),
         log=f"tail {log}",
     )
+
+
+def runs(content: bytes) -> Runs | None:
+    """What a property list that was made here says."""
+    try:
+        job = plistlib.loads(content)
+        return Runs(str(job["ProgramArguments"][0]), str(job.get("UserName", "")))
+    except (ValueError, ExpatError, LookupError, TypeError, AttributeError):
+        return None  # it was edited
 
 
 def _document(target: Target) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import re
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,6 @@ from typing import Literal
 from urllib.parse import unquote
 
 from handlers.files import fsync_directory, publish_over, temporary
-from watcher.errors import ConfigError
 from watcher.service import receipt
 from watcher.service.installation import MARK, File
 from watcher.service.receipt import Receipt
@@ -86,19 +84,6 @@ def missing(directories: Iterable[Path], target: Target) -> Iterator[Path]:
             if path not in seen and not target.on_disk(path).exists():
                 seen.add(path)
                 yield path
-
-
-def owner_of(target: Target) -> tuple[int, int] | None:
-    """Whose its directories are to be; None: whoever installs. Raises `ConfigError`."""
-    if os.geteuid() != 0 or target.user == "root":
-        return None
-    try:
-        found = pwd.getpwnam(target.user)
-    except KeyError:
-        if not target.is_this_machine:
-            return None  # an image has users of its own
-        raise ConfigError(f"--as {target.user}: there is no such user; make it, or name another") from None
-    return found.pw_uid, found.pw_gid
 
 
 def make(path: Path, mode: int, owner: tuple[int, int] | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from watcher.errors import ConfigError
 from watcher.service.target import Target
+from watcher.service.users import require_known
 
 _FLEETING = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"))  # noqa: S108 (known, not used)
 _TRY_SECONDS = 30.0
@@ -51,12 +52,8 @@ def require_usable(target: Target) -> None:
 
     What a service inherits is nothing of what the caller has in its environment.
     """
-    try:
-        found = pwd.getpwnam(target.user)
-    except KeyError:
-        raise ConfigError(
-            f"--as {target.user}: there is no such user here; make it, or name another"
-        ) from None
+    require_known(target)
+    found = pwd.getpwnam(target.user)
     is_another = os.geteuid() == 0 and found.pw_uid != 0
     try:
         ended = subprocess.run(

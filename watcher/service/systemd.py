@@ -5,12 +5,13 @@ Written for systemd 252 (Debian 12); every later one reads it as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from watcher.errors import ConfigError
 from watcher.service import reach
-from watcher.service.installation import Command, File, Installation, mark
+from watcher.service.installation import Command, File, Installation, Runs, mark
 from watcher.service.target import Target
 from watcher.settings import Settings
 
@@ -24,6 +25,8 @@ _MIB = 1 << 20
 _DAEMON_MIB, _PUBLISHER_MIB, _PAGE_MIB = 1024, 512, 1024
 _WORKER_MIB, _THREAD_MIB, _FRAMES_A_THREAD = 256, 128, 4
 _TASKS = 512
+_EXEC_START = re.compile(r'^ExecStart=(?:"(?P<quoted>(?:[^"\\\n]|\\.)*)"|(?P<bare>\S+))', re.MULTILINE)
+_USER_LINE = re.compile(r"^User=(\S+)$", re.MULTILINE)
 _QUOTES = frozenset("\"'\\")
 
 _OF_ROOT = (
@@ -57,6 +60,17 @@ def describe(target: Target) -> Installation:
         active=(*control, "is-active", "--quiet", UNIT),
         log="journalctl -u tickward" if target.scope == "system" else "journalctl --user -u tickward",
     )
+
+
+def runs(content: bytes) -> Runs | None:
+    """What a unit that was made here says."""
+    text = content.decode(errors="surrogateescape")
+    program, user = _EXEC_START.search(text), _USER_LINE.search(text)
+    if program is None:
+        return None
+    quoted, bare = program["quoted"], program["bare"]
+    word = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+    return Runs(word.replace("%%", "%"), user[1] if user else "")
 
 
 def _notes(target: Target) -> Iterator[str]:

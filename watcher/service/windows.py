@@ -6,19 +6,22 @@ The files are what ``schtasks /Create /XML`` reads: version 1.2 of the format th
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF16_LE
 from datetime import UTC, date, datetime
+from html import unescape
 from pathlib import Path
 from subprocess import list2cmdline
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from watcher.errors import ConfigError
 from watcher.service.hours import CATCH_UP_MINUTE, STATUS_LOG, Entry, Times, entries, times_of
-from watcher.service.installation import Command, File, Installation, mark
+from watcher.service.installation import Command, File, Installation, Runs, mark
 from watcher.service.target import Target
 
 NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _PREFIX = "Tickward "
+_SHELL = "cmd.exe"
 _LOW = 7
 """Of the priorities 0 to 10: below normal, also for the disk."""
 _MOST_TRIGGERS = 24
@@ -72,6 +75,15 @@ def describe(target: Target) -> Installation:
         ),
         active=_schtasks("/Query", next(iter(names))).argv,
     )
+
+
+def runs(content: bytes) -> Runs | None:
+    """What a task that was made here says; that of the status does not."""
+    text = content.decode("utf-16", errors="replace")
+    program, user = re.search("<Command>(.*)</Command>", text), re.search("<UserId>(.*)</UserId>", text)
+    if program is None or program[1] == _SHELL:
+        return None
+    return Runs(unescape(program[1]), unescape(user[1]) if user else "")
 
 
 def _schtasks(what: str, name: str, *more: str, needed: bool = True) -> Command:
@@ -138,7 +150,7 @@ def _run(task: Element, target: Target, command: str) -> None:
     if command == "status":
         log = _quoted(str(Path(target.settings.data.state) / STATUS_LOG))
         line = " ".join(map(_quoted, (program, *rest)))
-        program, arguments = "cmd.exe", f'/d /s /c "{line} >{log} 2>&1"'
+        program, arguments = _SHELL, f'/d /s /c "{line} >{log} 2>&1"'
     action = SubElement(SubElement(task, "Actions", Context="tickward"), "Exec")
     _text(action, "Command", _path(program))
     _text(action, "Arguments", arguments)

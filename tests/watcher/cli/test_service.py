@@ -87,20 +87,21 @@ class TestInstall:
         assert image("status").code == 1
         ended = image("install")
         assert ended.code == 0, ended.err
-        assert f"wrote /{UNIT}" in ended.out
+        assert f"wrote {image.root}/{UNIT}" in ended.out
         assert "note: to be run on that machine: systemctl enable tickward.service" in ended.out
         assert image.files() == {UNIT, "srv/state/service.systemd.system.json"}
-        assert image("status").out == f"/{UNIT} is there, as it would be made now\n"
+        there = f"{image.root}/{UNIT} is there, as it would be made now\n"
+        assert image("status").out.startswith(there)
         assert image("install").out.startswith("nothing to do\n")
         ended = image("uninstall")
-        assert (ended.code, f"removed /{UNIT}" in ended.out) == (0, True)
+        assert (ended.code, f"removed {image.root}/{UNIT}" in ended.out) == (0, True)
         assert list(image.root.iterdir()) == []
         assert image("uninstall").out == "nothing to do\n"
 
     def test_as_json(self, image: Image) -> None:
         done = image("install", "--json").json
         assert (done["kind"], done["user"], done["ok"], done["dry_run"]) == ("systemd", "engine", True, False)
-        assert f"wrote /{UNIT}" in done["done"]
+        assert f"wrote {image.root}/{UNIT}" in done["done"]
         assert image("status", "--json").json["done"] == []
         (image.root / UNIT).write_text("mine\n")
         ended = image("status", "--json")
@@ -115,11 +116,11 @@ class TestInstall:
         ended = image("status")
         assert ended.code == 1
         assert "is not what would be made now: install again" in ended.out
-        assert f"wrote /{UNIT}" in image("install").out
+        assert f"wrote {image.root}/{UNIT}" in image("install").out
         assert image("status").code == 0
 
     def test_dry_runs_change_nothing(self, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert f"would write /{UNIT}" in image("install", "--dry-run").out
+        assert f"would write {image.root}/{UNIT}" in image("install", "--dry-run").out
         monkeypatch.setenv("DRY_RUN", "1")
         ended = image("install", "--json")
         assert ended.json["dry_run"]
@@ -138,3 +139,120 @@ class TestInstall:
         assert ended.code == 2
         assert "cannot run /no/such/tickward" in ended.err
         assert tickward.tree() == set()
+
+    @pytest.mark.parametrize("kind", ["systemd", "cron", "launchd"])
+    def test_a_user_who_is_not_here_is_refused(self, tickward: Terminal, kind: str) -> None:
+        for user in ("nosuchuser", "two words", ""):
+            ended = tickward(
+                "service", "install", "--kind", kind, "--system", "--as", user, *PROGRAM, "--dry-run"
+            )
+            assert (ended.code, ended.out) == (2, "")
+            assert f"--as {user}" in ended.err or f"--as {user!r}" in ended.err
+
+
+class TestAnImage:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_user_who_is_not_there_is_told(self, image: Image, kind: str) -> None:
+        told = image("install", "--kind", kind).out
+        assert "note: there is no user engine on this machine: make it on that machine, and give it" in told
+        assert "`chown engine /srv/db /srv/backup /srv/archive /srv/state`" in told
+        passwd = image.root / "etc/passwd"
+        passwd.parent.mkdir(exist_ok=True)
+        passwd.write_text("root:x:0:0::/root:/bin/sh\n")
+        assert f"there is no user engine in {passwd}" in image("install", "--kind", kind).out
+        passwd.write_text("# users\nengine:x:0:0::/srv:/bin/sh\n+nis\n")
+        assert "no user" not in image("install", "--kind", kind).out
+        ended = image("install", "--kind", "systemd", "--as", "two words")
+        assert (ended.code, "that is no name of a user" in ended.err) == (2, True)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_file_is_named_where_it_is(self, image: Image, kind: str) -> None:
+        done = image("install", "--kind", kind, "--json").json["done"]
+        assert done
+        for line in done:
+            assert Path(line[line.index("/") :]).exists(), line
+            assert line[line.index("/") :].startswith(f"{image.root}/")
+        status = image("status", "--kind", kind)
+        assert (status.code, str(image.root) in status.out) == (0, True)
+        image("uninstall", "--kind", kind)
+        assert list(image.root.iterdir()) == []
+
+    def test_what_is_within_it_is_named_as_that_machine_names_it(
+        self, tickward: Terminal, image: Image
+    ) -> None:
+        config = image.root / "etc/tickward/config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(
+            '[data]\nroot = "/srv/db"\nbackup = "b"\narchive = "/srv/archive"\nstate = "/srv/state"\n'
+            '[events]\npublish = "ipc://s/p"\nreplay = "ipc:///run/x/r"\n[log]\nfile = ""\n'
+        )
+        program = image.root / "opt/tickward"
+        place = ("--kind", "systemd", "--system", "--as", "root", "--root", str(image.root))
+        ended = tickward("-c", str(config), "service", "install", *place, "--program", str(program))
+        assert ended.code == 0, ended.err
+        assert (
+            f"the program has to be /opt/tickward on that machine, and is not in {image.root} yet"
+            in ended.out
+        )
+        assert "configuration" not in ended.out
+        unit = (image.root / UNIT).read_text()
+        assert str(image.root) not in unit
+        assert "ExecStart=/opt/tickward -c /etc/tickward/config.toml run\n" in unit
+        assert "WorkingDirectory=/etc/tickward\n" in unit
+        assert "ReadWritePaths=-/etc/tickward/b\n" in unit
+        assert "ReadWritePaths=-/etc/tickward/s\n" in unit
+        assert (image.root / "etc/tickward/b").is_dir()
+
+    def test_its_old_scripts_are_told(self, image: Image) -> None:
+        (image.root / "etc/cron.d").mkdir(parents=True)
+        old = image.root / "etc/cron.d/old"
+        old.write_text("# nightly\n0 3 * * * root find /srv -mtime +7 | xargs zstd --rm\n")
+        for kind in ("systemd", "cron"):
+            told = f"{old} has `0 3 * * * root find /srv -mtime +7 | xargs zstd --rm` (line 2): two masters"
+            ended = image("install", "--kind", kind, "--dry-run")
+            assert (ended.code, f"note: {told}" in ended.out) == (0, True)
+            image("install", "--kind", kind)
+            status = image("status", "--kind", kind)
+            assert (status.code, told in status.out) == (0, True)
+            image("uninstall", "--kind", kind)
+
+
+class TestWithoutTheSameProgramAgain:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("program", ["/opt/tickward/bin/tickward", "/opt/it's 100% a program/$x"])
+    def test_what_is_installed_is_found(
+        self, tickward: Terminal, image: Image, kind: str, program: str
+    ) -> None:
+        place = ("--kind", kind, "--system", "--root", str(image.root))
+        if kind == "systemd":
+            program = program.replace("'", "")
+        ended = tickward("service", "install", *place, "--as", "engine", "--program", program)
+        assert ended.code == 0, ended.err
+        status = tickward("service", "status", *place)
+        assert status.code == 0, status.out
+        assert tickward("service", "status", *place, "--json").json["user"] == "engine"
+        another = tickward("service", "status", *place, "--program", "/opt/another")
+        assert (another.code, "would be" in another.out) == (1, True), "what is asked for counts"
+        assert tickward("service", "uninstall", *place).code == 0
+        assert list(image.root.iterdir()) == []
+
+    def test_nor_one_that_is_a_command_here(
+        self, tickward: Terminal, image: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        image("install")
+        monkeypatch.setattr("sys.executable", "/nowhere/python")
+        monkeypatch.setenv("PATH", "/nowhere")
+        place = ("--kind", "systemd", "--system", "--root", str(image.root))
+        assert tickward("service", "install", *place).code == 2
+        assert tickward("service", "status", *place).code == 0
+        assert tickward("service", "uninstall", *place).code == 0
+        assert image.files() == set()
+
+    def test_another_ones_is_not_taken_for_it(self, tickward: Terminal, image: Image) -> None:
+        image("install")
+        config = tickward.folder / "config.toml"
+        config.write_text(config.read_text().replace("/srv/state", "/srv/other"))
+        place = ("--kind", "systemd", "--system", "--root", str(image.root))
+        assert "but not for this data.state" in tickward("service", "status", *place).out
+        assert tickward("service", "uninstall", *place).code == 1
+        assert UNIT in image.files()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.watcher.service.targets import STATE, settings
-from watcher.doctor.masters import Crontab, masters, of_tables, system_tables
+from watcher.doctor.masters import masters, of_tables
 from watcher.doctor.premises import Premises
 from watcher.service.block import with_block
+from watcher.service.others import Crontab
 
 OURS = with_block("", STATE, "0 0 * * * tickward once\n")
 OLD = "0 2 * * 0 root /opt/scripts/compress_old.sh\n"
@@ -20,7 +21,8 @@ OLD = "0 2 * * 0 root /opt/scripts/compress_old.sh\n"
     [
         ([], None, []),
         (["0 0 * * * true\n"], 7, []),
-        ([OLD], None, ["`0 2 * * 0 root /opt/scripts/compress_old.sh`"]),
+        ([OLD], None, ["`0 2 * * 0 root /opt/scripts/compress_old.sh` (line 1)"]),
+        (["0 0 * * * true\n0 3 * * * find /srv -mtime +7 -exec zstd --rm {} +\n"], None, ["} +` (line 2)"]),
         ([OURS], None, []),
         ([OURS], 7, ["a daemon runs (pid 7)"]),
         ([OURS, OURS], None, ["table 0 and table 1"]),
@@ -43,17 +45,6 @@ def test_the_remedy_names_the_command_that_edits_the_table() -> None:
 def test_a_long_entry_is_cut() -> None:
     (found,) = of_tables([Crontab("x", "y", f"0 0 * * * rotate_daily.sh {'x' * 500}\n")], settings(), None)
     assert len(found.sentence) < 200
-
-
-def test_tables_of_the_system_are_read_as_far_as_they_can_be(tmp_path: Path) -> None:
-    assert system_tables(tmp_path) == []
-    (tmp_path / "crontab").write_bytes(b"# \xff\n")
-    (tmp_path / "cron.d" / "folder").mkdir(parents=True)
-    (tmp_path / "cron.d" / "old").write_text(OLD)
-    assert [(each.name, each.edited_by) for each in system_tables(tmp_path)] == [
-        (f"{tmp_path}/crontab", f"sudoedit {tmp_path}/crontab"),
-        (f"{tmp_path}/cron.d/old", f"sudoedit {tmp_path}/cron.d/old"),
-    ]
 
 
 def test_ones_own_table_is_asked_of_cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

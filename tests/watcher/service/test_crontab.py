@@ -30,6 +30,7 @@ from watcher.service.cronlines import lines, minutes, patterns
 from watcher.service.crontab import Cron
 from watcher.service.hours import entries, times_of
 from watcher.service.installation import How, mark
+from watcher.service.others import notes_for
 from watcher.service.tables import save
 from watcher.service.target import Target
 from watcher.settings import Archive, Compress, HealthSettings, Verify
@@ -201,8 +202,11 @@ class TestTheTableOfAUser:
         assert table(spool) == theirs
 
     def test_entries_of_scripts_are_told(self, spool: Path, mine: Target) -> None:
-        put(b"0 0 * * * /opt/rotate_daily.sh\n")
-        assert "/opt/rotate_daily.sh" in Cron().install(mine, FORCE).notes[0]
+        put(b"MAILTO=me\n0 0 * * * /opt/rotate_daily.sh\n")
+        Cron().install(mine, FORCE)
+        (told,) = (note for note in notes_for(mine) if note.startswith("the crontab of root"))
+        assert "`0 0 * * * /opt/rotate_daily.sh` (line 2)" in told
+        assert "`crontab -e`" in told
 
     def test_two_of_one_user_do_not_meet(self, spool: Path, mine: Target) -> None:
         data = replace(mine.settings.data, state=f"{mine.directory}/other")
@@ -234,25 +238,43 @@ class TestTheSystemsTable:
     def test_it_comes_and_goes_whole(self, tmp_path: Path) -> None:
         given = target(scope="system", root=tmp_path)
         directory = tmp_path / "etc/cron.d"
-        with pytest.raises(TickwardError, match="install cron"):
-            Cron().install(given, FORCE)
-        directory.mkdir(parents=True)
         assert not Cron().state(given).ok
-        assert Cron().install(given, FORCE).done == (f"put its entries into {directory}/tickward",)
+        would = Cron().install(given, How(dry_run=True)).done
+        assert list(tmp_path.iterdir()) == []
+        done = Cron().install(given, FORCE).done
+        assert would == tuple(
+            each.replace("made ", "would make ", 1).replace("put ", "would put ", 1) for each in done
+        )
+        assert f"made {directory}" in done
+        assert f"made {tmp_path}{STATE}" in done
+        assert done[-1] == f"put its entries into {directory}/tickward"
         (file,) = directory.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o644
         assert all(" trader /bin/sh -c " in line for line in file.read_text().splitlines() if line[0] != "#")
         assert Cron().state(given).ok
         assert Cron().install(given, FORCE).done == ()
-        assert Cron().uninstall(given, FORCE).done == (f"took its entries out of {directory}/tickward",)
-        assert [each.name for each in tmp_path.iterdir()] == ["etc"], "nothing in it was worth saving"
+        done = Cron().uninstall(given, FORCE).done
+        assert done[0] == f"took its entries out of {directory}/tickward"
+        assert f"removed {directory}, which was empty" in done
+        assert list(tmp_path.iterdir()) == [], "nothing in it was worth saving"
         Cron().install(given, FORCE)
         changed = replace(given, settings=settings(compress=Compress(schedule="0 3 * * MON")))
         assert not Cron().state(changed).ok
         assert Cron().install(changed, FORCE).ok
         assert "*-*.1.03:00" in file.read_text()
+        (tmp_path / "etc/cron.d/theirs").touch()
+        (tmp_path / STATE[1:] / "journal.db").touch()
         Cron().uninstall(changed, FORCE)
-        assert list(directory.iterdir()) == []
+        assert [each.name for each in directory.iterdir()] == ["theirs"]
+        assert [each.name for each in (tmp_path / "srv/ticks").iterdir()] == ["state"]
+        assert (tmp_path / STATE[1:] / "journal.db").exists()
+
+    def test_where_directories_cannot_be_made_nothing_is_left(self, tmp_path: Path) -> None:
+        given = target(scope="system", root=tmp_path)
+        (tmp_path / "srv").touch()
+        with pytest.raises(TickwardError, match=f"{tmp_path}/srv/ticks cannot be made"):
+            Cron().install(given, FORCE)
+        assert [each.name for each in tmp_path.iterdir()] == ["srv"]
 
     def test_it_is_durable_before_it_has_its_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -268,7 +290,7 @@ class TestTheSystemsTable:
 
         monkeypatch.setattr(os, "fsync", noted)
         Cron().install(given, FORCE)
-        assert synced == [(False, False), (True, True)]
+        assert synced[-2:] == [(False, False), (True, True)]
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
     def test_a_state_directory_that_it_makes_is_its_users(self, tmp_path: Path) -> None:
@@ -278,7 +300,7 @@ class TestTheSystemsTable:
         file.write_text("0 1 * * * root mine\n")
         Cron().install(given, FORCE)
         state = tmp_path / STATE[1:]
-        assert next(state.iterdir()).read_text() == "0 1 * * * root mine\n"
+        assert next(state.glob("crontab.before-*")).read_text() == "0 1 * * * root mine\n"
         assert state.stat().st_uid == pwd.getpwnam("nobody").pw_uid
         assert state.parent.stat().st_uid == pwd.getpwnam("nobody").pw_uid
 
@@ -302,6 +324,9 @@ class TestTwoMasters:
         unit.touch()
         with pytest.raises(TickwardError, match="uninstall --kind systemd"):
             Cron().install(mine, How())
+        image = replace(mine, root=mine.home.parent, home=Path("/home"), scope="system")
+        with pytest.raises(TickwardError, match=f"{unit}.*uninstall --kind systemd"):
+            Cron().install(image, How())
         unit.write_text(f"# {mark(mine)}, and more\n")
         with pytest.raises(TickwardError, match="uninstall --kind systemd"):
             Cron().install(mine, How())
