@@ -25,9 +25,10 @@ from handlers.unknown import Found, adopting_of, look_at_all
 def adopt(job: Job) -> Adopted:
     """Read every copy of a day, and say what it is.
 
-    StepError BUSY if a copy is being written; CORRUPT if no copy is good; CONFLICT if two of them hold
-    different things, or one cannot be read: it may be the better one, and what is known is repaired from what
-    is known. CONFLICT also if there is a log beside a database, or if this is not what was sealed.
+    StepError BUSY if a copy is being written; CORRUPT if no copy is good, or if one of a day that is known
+    cannot be read; CONFLICT if two of them hold different things, or if one of a day that is not known cannot
+    be read: it may be the better one. CONFLICT also if there is a log beside a database, or if this is not
+    what was sealed, or less than that.
     """
     adopting = adopting_of(job)
     path = Path(job.paths.database)
@@ -56,7 +57,6 @@ def adopt(job: Job) -> Adopted:
         compressed=_compressed(job, good, sealed, reencoded=reencoded),
         archived=_archived(job, good, sealed),
         copies=(good.copy, *(each.copy for each in others)),
-        alike=tuple(dict.fromkeys(each.alike for each in others if each.alike)),
         reencoded=reencoded,
         by=job.by,
     )
@@ -79,6 +79,12 @@ def _require_one_version(job: Job, good: Found, others: list[Found], sealed: Sea
                 "from this one (`zstd -d --long=31`), move it away; then adopt the day again"
             )
             raise _conflict(each.path, each.problem, hint)
+        if not other:
+            raise StepError(
+                f"{each.path} {each.problem}",
+                hint=f"`tickward verify {job.key}` repairs it from the good one; then order this again",
+                trouble=Trouble.CORRUPT,
+            )
 
 
 def _require_no_log(path: Path) -> None:

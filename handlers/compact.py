@@ -29,6 +29,7 @@ from handlers.takeover import finish_takeover, take_over
 
 _LEAST_SAVING_PERCENT = 2
 _PRAGMAS = ("encoding", "user_version", "application_id")
+_ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _CACHE_KIB = 64 * 1024
 _STEPS_BETWEEN_SYNCS = 10_000
 _CHUNK_BYTES = 64 * 1024
@@ -53,13 +54,14 @@ def seal_compactly(job: Job) -> Sealed:
         return structs.replace(sealed, not_compacted=str(error))
 
 
-def content_hash(connection: apsw.Connection) -> str:
+def content_hash(connection: apsw.Connection, *, with_row_numbers: bool = False) -> str:
     """The SHA-256, in hex, of everything that a query can see of a database.
 
     It is taken of MessagePack values: some pragmas, the schema, and each table in the order of the
     names: its name, its rows as arrays in the order they are stored in, and their number. So values
-    count with their type and their last bit; numbers of rows that no column bears do not count.
-    Needs memory for one row. StepError if there is text that is not UTF-8, which cannot be compared.
+    count with their type and their last bit. Numbers of rows that no column bears count only
+    ``with_row_numbers``: SQLite may give others when it writes a table anew, but another table may
+    refer to them. Needs memory for one row. StepError if there is something that cannot be compared.
     """
     digest = hashlib.sha256()
     encoder = msgspec.msgpack.Encoder()
@@ -69,8 +71,9 @@ def content_hash(connection: apsw.Connection) -> str:
         digest.update(encoder.encode(list(connection.execute(schema))))
         for name in _tables(connection, "table", "shadow"):
             digest.update(encoder.encode(name))
+            columns = f"{_row_number(connection, name)}*" if with_row_numbers else "*"
             # Or a smaller index with all columns would be read in the place of the table, in its order.
-            rows = connection.execute(f"SELECT * FROM main.{quoted(name)} NOT INDEXED")  # noqa: S608
+            rows = connection.execute(f"SELECT {columns} FROM main.{quoted(name)} NOT INDEXED")  # noqa: S608
             digest.update(encoder.encode(_add(rows, digest.update, encoder)))
     except UnicodeDecodeError as error:
         raise _unfit("it has text that is not UTF-8") from error
@@ -88,6 +91,20 @@ def _add(rows: apsw.Cursor, update: Callable[[bytearray], None], encoder: msgspe
             chunk.clear()
     update(chunk)
     return count
+
+
+def _row_number(connection: apsw.Connection, table: str) -> str:
+    """How the numbers of a table's rows are asked for, with a comma; empty: its rows have none."""
+    listed = connection.execute(
+        "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (table,)
+    )
+    if any(without for (without,) in listed):
+        return ""
+    columns = {row[1].lower() for row in connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")}
+    for name in _ROW_NUMBERS:
+        if name not in columns:
+            return f"{name}, "
+    raise _unfit(f"the rows of its table {table} have numbers that no name leads to")
 
 
 def _tables(connection: apsw.Connection, *kinds: str) -> list[str]:
@@ -108,7 +125,7 @@ def _compacted(path: Path, sealed: Sealed, quiet_seconds: float) -> Sealed:
     require_space(path.parent, sealed.size_bytes)
     with temporary(path) as temp:
         with _original(path, sealed) as connection:
-            _require_fit(connection)
+            require_comparable(connection)
             _rewrite(connection, temp, sealed.size_bytes)
         keep_access(temp, path)
         compacted = _described(temp, sealed)
@@ -135,8 +152,8 @@ def _original(path: Path, sealed: Sealed) -> Iterator[apsw.Connection]:
         raise corrupt(path, (str(error),)) from error
 
 
-def _require_fit(connection: apsw.Connection) -> None:
-    """StepError if what is in the database cannot be compared, or could depend on row numbers."""
+def require_comparable(connection: apsw.Connection) -> None:
+    """StepError if what is in the database cannot be compared."""
     if names := _tables(connection, "virtual"):
         raise _unfit(f"it has virtual tables: {', '.join(names)}")
     if (encoding := connection.pragma("encoding")) != "UTF-8":

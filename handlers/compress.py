@@ -30,7 +30,7 @@ from handlers.files import (
 )
 from handlers.replace import publish_at
 from handlers.retire import finish_retirement, is_created_anew, restore_retired, retire
-from handlers.sameness import tells_the_same
+from handlers.sameness import packed_tells_the_same
 from handlers.seal import (
     changed,
     require_released,
@@ -40,7 +40,6 @@ from handlers.seal import (
 )
 from handlers.seek_table import SeekableError, require_right_table
 from handlers.seekable import Written, compress_file, read_back
-from handlers.strangers import contents_of
 
 
 def compress(job: Job) -> Compressed:
@@ -53,7 +52,7 @@ def compress(job: Job) -> Compressed:
     path = Path(job.paths.archived if job.archived else job.paths.compressed)
     first = _archived_copy(job, path) if job.archived else _first_copy(job, path)
     _second_copy(job, path, first)
-    spare = _proven_spare(job, backup)
+    spare = _proven_spare(job, backup, path)
     if is_late:
         finish_retirement(database, sealed)
     elif signature_of(database) is not None:
@@ -172,16 +171,17 @@ def _is_alike(job: Job, path: Path) -> bool:
     database, sealed = Path(job.paths.database), required_seal(job)
     if signature_of(database) != sealed.signature:
         return False
-    return tells_the_same(path, database, packed=True, scratch=path, threads=job.options.threads)
+    return packed_tells_the_same(path, database, path, job.options.threads)
 
 
-def _proven_spare(job: Job, backup: Path) -> Signature | None:
-    """The uncompressed backup, if there is one: it may go only if it holds nothing that the day has not."""
+def _proven_spare(job: Job, backup: Path, packed: Path) -> Signature | None:
+    """The uncompressed backup, if there is one: it may go only if it holds nothing else than ``packed``."""
     spare = signature_of(backup)
     if spare is None:
         return None
     require_untouched(backup)
-    if sha256_of(backup) not in contents_of(job):
+    is_the_day = sha256_of(backup) == required_seal(job).sha256
+    if not is_the_day and not packed_tells_the_same(packed, backup, backup, job.options.threads):
         raise StepError(
             f"the backup {backup} is not what was sealed",
             hint="the compressed copies are right; find out what it holds, and move it away",

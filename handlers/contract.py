@@ -413,9 +413,6 @@ class Adopted(Struct, frozen=True):
     """Its copy in the archive, if that is the first one; null: it is not."""
     copies: tuple[Copy, ...]
     """All that were read, as they were found."""
-    alike: tuple[str, ...]
-    """SHA-256 of contents that are other files, made by SQLite's backup say, in which every query finds the
-    same: copies of the day, although they do not count as such."""
     reencoded: bool
     """Whether its compressed copies were made anew, so that parts of them can be read alone."""
     by: str

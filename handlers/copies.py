@@ -18,7 +18,6 @@ from handlers.pace import Pace, sha256_at
 from handlers.seal import required_seal
 from handlers.seek_table import SeekableError, require_right_table
 from handlers.seekable import read_back
-from handlers.strangers import contents_of
 
 MISSING = "is missing"
 OTHER_BYTES = "has other bytes than recorded, but the same content"
@@ -123,8 +122,6 @@ def _compare(place: Place, job: Job, pace: Pace, seen: Signature) -> Found:
         return _found(place, seen, "", digest)
     if place.packed and _holds_the_day(place.path, digest, required_seal(job), pace):
         return _found(place, seen, OTHER_BYTES if right else "", digest)
-    if not place.expected and digest in contents_of(job):
-        return _found(place, seen, "")  # what the day was, or says the same: it need not be there, but may
     return _found(place, seen, _difference(seen.size_bytes, right_size, digest))
 
 

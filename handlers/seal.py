@@ -6,16 +6,21 @@ sound. Everything later (backup, compression, archive) is compared with the SHA-
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
 from handlers import database
 from handlers.contract import Job, Sealed, Signature, StepError, Trouble
 from handlers.database import Ticks, has_content, sidecar
-from handlers.files import fsync_directory, fsync_file, sha256_of, signature_of
+from handlers.files import fsync_directory, fsync_file, room_in, sha256_of, signature_of, temporary
 from handlers.holders import held_for_writing, holders_of
 from handlers.pages import Header
+from handlers.progress import silent
+from handlers.seek_table import SeekableError
+from handlers.unpack import unpack_file
 
 
 def seal(job: Job) -> Sealed:
@@ -146,13 +151,51 @@ def require_own_wal(path: Path, header: Header) -> None:
 
 def _folded(job: Job, path: Path) -> tuple[Ticks, Signature]:
     earlier = earlier_ticks(job)
+    is_unknown = earlier is None and job.sealed is None and job.compressed is None
+    packed = _packed_beside(job) if is_unknown else None
     try:
-        ticks, signature = database.fold_and_check(path, job.options.table, earlier)
+        ticks, signature = database.fold_and_check(
+            path, job.options.table, packed.ticks if packed else earlier
+        )
     except apsw.BusyError as error:
         raise busy(path, "is in use") from error
+    except StepError as error:
+        if packed is None or error.trouble is not Trouble.CONFLICT:
+            raise
+        raise _less_than(path, packed, job.key) from error
     if signature is None:
         raise changed(path)
     return ticks, signature
+
+
+class _Packed(NamedTuple):
+    """A compressed copy of a day that nobody here has sealed."""
+
+    path: Path
+    ticks: Ticks
+
+
+def _packed_beside(job: Job) -> _Packed | None:
+    """The first compressed copy that can be read: of a day that scripts have compressed before it was known.
+
+    What is uncompressed may then be a late writer's, with the last ticks only.
+    """
+    places = map(Path, (job.paths.compressed, job.paths.archived, job.paths.backup_compressed))
+    for path in (place for place in places if signature_of(place) is not None):
+        with temporary(Path(job.paths.database)) as temp, suppress(SeekableError, StepError):
+            unpack_file(path, temp, threads=1, report=silent, most_bytes=room_in(temp.parent))
+            return _Packed(path, database.examine_copy(temp, job.options.table))
+    return None
+
+
+def _less_than(path: Path, packed: _Packed, key: str) -> StepError:
+    return StepError(
+        f"{path} has not all that is in {packed.path}, with its {packed.ticks.ticks:,} ticks",
+        hint="it may be a late writer's: then move it away, `tickward adopt`, put it back, and"
+        f" `tickward merge {key}`; if it is the day, move the other one away",
+        trouble=Trouble.CONFLICT,
+        retryable=False,
+    )
 
 
 def _require_undisturbed(path: Path, signature: Signature) -> None:

@@ -15,8 +15,8 @@ from handlers.contract import Adopting, Copy, Job, Sealed, Signature, StepError,
 from handlers.database import Ticks
 from handlers.files import copy_hashed, filesystem_of, require_space, room_in, sha256_of, signature_of
 from handlers.holders import held_for_writing
-from handlers.sameness import tells_the_same
-from handlers.seal import busy
+from handlers.sameness import packed_tells_the_same, tells_the_same
+from handlers.seal import busy, earlier_ticks
 from handlers.seek_table import SeekableError, TooLargeError
 from handlers.seekable import Written, read_back
 from handlers.unpack import unpack_file
@@ -33,8 +33,6 @@ class Found(NamedTuple):
     written: Written
     """Of an uncompressed one both sides are the same."""
     problem: str = ""
-    alike: str = ""
-    """SHA-256 of its own content, if that is not the good one's, and every query finds the same in it."""
 
     @property
     def copy(self) -> Copy:
@@ -116,6 +114,8 @@ def _checked(job: Job, found: Found, content: Path) -> tuple[Found, Sealed | Non
         ticks = database.examine_copy(content, job.options.table)
     except StepError as error:
         return found._replace(problem=_said_of(content, error)), None
+    if (earlier := earlier_ticks(job)) is not None:
+        database.require_contained(found.path, ticks, earlier)
     return found, _sealed(job, found, ticks, header.sqlite_version)
 
 
@@ -163,10 +163,10 @@ def _compared(job: Job, path: Path, packed: bool, seen: Signature, good: Found, 
         _require_same(path, seen)
         return Found(path, packed, seen, _NOTHING, _unreadable(path, error))
     _require_same(path, seen)
-    problem, alike = "", ""
+    problem = ""
     if written.content_sha256 != good.written.content_sha256 and _is_alike(job, path, packed, content):
         # Not a copy to the last bit, and so none that counts; but no other version of the day either.
-        written, alike = good.written, written.content_sha256
+        written = good.written
         problem = f"is another file than {good.path}, although every query finds the same in it"
     elif written.content_sha256 != good.written.content_sha256:
         problem = (
@@ -174,11 +174,13 @@ def _compared(job: Job, path: Path, packed: bool, seen: Signature, good: Found, 
         )
     elif packed and good.packed and written.compressed_sha256 != good.written.compressed_sha256:
         problem = f"has other bytes than {good.path}, but the same content"
-    return Found(path, packed, seen, written, problem, alike)
+    return Found(path, packed, seen, written, problem)
 
 
 def _is_alike(job: Job, path: Path, packed: bool, content: Path) -> bool:
-    return tells_the_same(path, content, packed=packed, scratch=content, threads=job.options.threads)
+    if packed:
+        return packed_tells_the_same(path, content, content, job.options.threads)
+    return tells_the_same(path, content)
 
 
 def _require_same(path: Path, seen: Signature) -> None:

@@ -94,7 +94,8 @@ STAGES: tuple[Stage, ...] = (
         step=Step.COMPRESS,
         state=State.COMPRESSED,
         behind=lambda facts: facts.compressed is not None,
-        intact=lambda database: database.files.backup_compressed is not None,
+        # An uncompressed backup beside it is in nobody's sight: it is proven to hold no more, and goes.
+        intact=lambda database: database.files.backup_compressed is not None and not database.files.backup,
         ageing=lambda settings: settings.compress,
     ),
     Stage(

@@ -116,7 +116,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     previous: Sealed | None = None
     """The seal that a late tick broke."""
     superseded: tuple[str, ...] = ()
-    """SHA-256 of contents that broken seals stood for, or that say the same as the seal; the newest last."""
+    """SHA-256 of the contents that broken seals stood for, the newest last."""
     backed_up: BackedUp | None = None
     compressed: Compressed | None = None
     archived: Archived | None = None
@@ -268,12 +268,8 @@ def _unsealed(facts: Facts) -> Changes:
     return {
         "sealed": None,
         "previous": seal or facts.previous,
-        "superseded": _superseded(before),
+        "superseded": tuple(dict.fromkeys(before))[-_MAX_SUPERSEDED:],
     }
-
-
-def _superseded(contents: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(contents))[-_MAX_SUPERSEDED:]
 
 
 def _restored(facts: Facts, event: Restored) -> Changes:
@@ -308,8 +304,7 @@ def _adopted(facts: Facts, event: Adopted) -> Changes:
     if not facts.sealed:
         sound["conflict"] = None  # else it may be of a file that was not looked at
     copies = {name: getattr(event, name) for name in _TAKEN_OVER}
-    superseded = _superseded((*facts.superseded, *event.alike))
-    return {"opened": False, "failed": {}, "superseded": superseded, **copies, **sound}
+    return {"opened": False, "failed": {}, **copies, **sound}
 
 
 def _succeeded(facts: Facts, step: Step) -> Changes:

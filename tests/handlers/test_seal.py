@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+import zstandard
 from msgspec import structs
 
 from handlers.contract import Holder, Step, Trouble
@@ -278,3 +280,52 @@ def test_another_table_than_before_is_not_compared_with_it(day: Any) -> None:
     assert before.table == "ticks"
     options = structs.replace(day.job.options, table="quotes")
     assert day.done(Step.SEAL, previous=before, options=options).counted is False
+
+
+class TestBesideACompressedCopyOfOthers:
+    """Of a day that is not known yet: what is uncompressed may be a late writer's."""
+
+    PLACES = ("compressed", "archived", "backup_compressed")
+
+    def begin(self, day: Any, place: str, there: int, packed: int) -> None:
+        day.create()
+        day.fill(packed)
+        with closing(apsw.Connection(str(day.database))) as connection:
+            connection.pragma("journal_mode", "delete")
+        path = getattr(day, place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zstandard.compress(day.database.read_bytes()))
+        day.database.unlink()
+        day.create()
+        day.fill(there)
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_one_with_less_is_no_day(self, day: Any, place: str) -> None:
+        self.begin(day, place, there=3, packed=60)
+        before = day.files()
+        failure = day.failed(Step.SEAL)
+        assert (failure.trouble, failure.retryable) == (Trouble.CONFLICT, False)
+        assert str(getattr(day, place)) in failure.message
+        assert "60 ticks" in failure.message
+        assert "tickward merge ticks/2026-01-20" in failure.hint
+        assert day.files() == before
+
+    @pytest.mark.parametrize("there", [60, 90])
+    def test_one_with_as_much_is_the_day(self, day: Any, there: int) -> None:
+        self.begin(day, "compressed", there=there, packed=60)
+        assert day.seal().ticks == there
+
+    @pytest.mark.parametrize("content", [b"garbage", zstandard.compress(b"no database")])
+    def test_one_that_nobody_can_read_does_not_count(self, day: Any, content: bytes) -> None:
+        self.begin(day, "compressed", there=3, packed=60)
+        day.compressed.write_bytes(content)
+        assert day.seal().ticks == 3
+        assert not day.temporaries()
+
+    def test_of_a_day_that_was_sealed_before_it_is_not_asked(self, day: Any) -> None:
+        self.begin(day, "compressed", there=3, packed=60)
+        packed = day.compressed.read_bytes()
+        day.compressed.unlink()
+        day.seal()
+        day.compressed.write_bytes(packed)
+        assert day.done(Step.SEAL).ticks == 3

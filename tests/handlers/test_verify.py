@@ -559,15 +559,6 @@ class TestStrangers:
         path.unlink()
         assert isinstance(day.done(Step.VERIFY), Verified)
 
-    @pytest.mark.parametrize("stage", [warm, cold])
-    def test_an_uncompressed_backup_that_is_known_to_say_the_same_is_none(self, day: Any, stage: Any) -> None:
-        stage(day)
-        content = self.put(day, day.backup, "ticks")
-        found = day.done(Step.VERIFY, superseded=(sha256_of(day.backup),))
-        assert isinstance(found, Verified)
-        assert str(day.backup) in {copy.path for copy in found.copies}
-        assert day.backup.read_bytes() == content
-
     @pytest.mark.parametrize(("stage", "name", "what"), UNEXPECTED)
     def test_the_copies_are_repaired_all_the_same_and_first(
         self, day: Any, flip: Callable[..., None], stage: Any, name: str, what: str

@@ -59,9 +59,9 @@ def archived() -> Archived:
 def adopted(cold: bool = True) -> Adopted:
     """A day in the archive, or one of which there is only an uncompressed backup."""
     if not cold:
-        return Adopted("/b/x.db", sealed(), backed_up(), None, None, (), (), False, "ann")
+        return Adopted("/b/x.db", sealed(), backed_up(), None, None, (), False, "ann")
     packed = replace(compressed(), level=0, frame_bytes=0)
-    return Adopted("/a/x.db.zst", sealed(), None, packed, archived(), (), (), False, "ann")
+    return Adopted("/a/x.db.zst", sealed(), None, packed, archived(), (), False, "ann")
 
 
 def expired(by: str = "schedule") -> Expired:

@@ -211,10 +211,18 @@ class Watched(World):
             ought = min(ought, 2 if came < 3 else came)
         if facts.restored and facts.restored.keep_until and facts.restored.keep_until > self.clock:
             ought = min(ought, came)
-        if ought == 5 and self._newer(day) < self.settings.expire.keep_min:
+        if ought == 5 and (self._newer(day) < self.settings.expire.keep_min or self._is_known_late(key)):
             ought = 4
         if key in self.disks:
             assert came >= ought, f"{key} is {state_of(self.database(key))}"
+
+    def _is_known_late(self, key: str) -> bool:
+        """Whether it was sealed for the first time long after its end, by whatever clock, and not long ago."""
+        facts, patience = self.fact(key), timedelta(days=self.settings.restore.keep_days)
+        sealed = facts.times.get("sealed")
+        if sealed is None or facts.superseded or sealed - self.calendar.over(self.day(key)) <= patience:
+            return False
+        return self.clock < sealed + patience
 
     def _newer(self, day: date) -> int:
         return sum(

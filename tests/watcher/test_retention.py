@@ -190,6 +190,13 @@ class TestHold:
     ) -> None:
         assert step_of(decide(with_facts(subject, hold=HOLD), now)) == step
 
+    def test_an_uncompressed_backup_beside_the_compressed_ones_stays(self) -> None:
+        subject = archived_day(files=Files(archived=ZST, backup_compressed=ZST, backup=RAW))
+        assert step_of(decide(subject, ARCHIVED_AT)) is Step.COMPRESS, "which removes it, once it is proven"
+        entry = decide(with_facts(subject, hold=HOLD), ARCHIVED_AT)
+        assert isinstance(entry, Wait)
+        assert "on hold" in entry.reason
+
     def test_a_restored_copy_of_it_stays(self) -> None:
         files = Files(database=RAW, archived=ZST, backup_compressed=ZST)
         subject = archived_day(files=files)
@@ -205,6 +212,43 @@ class TestHold:
     def test_days_on_hold_do_not_keep_others(self) -> None:
         held = [with_facts(each, hold=HOLD) for each in old(20, DAY - timedelta(days=1))]
         assert deletions(planned([archived_day(), *held], LATER)) == [KEY]
+
+
+class TestThoseThatWereTakenOver:
+    """Years of days are past their retention in the minute in which they become known."""
+
+    def since(self, what: str, moment: datetime) -> Database:
+        subject = archived_day()
+        return with_facts(subject, times={**subject.facts.times, what: moment})
+
+    @pytest.mark.parametrize("what", ["sealed", "adopted"])
+    def test_they_are_kept_for_a_while(self, what: str) -> None:
+        subject = self.since(what, LATER - timedelta(days=6, hours=23))
+        entry = decide(subject, LATER)
+        assert isinstance(entry, Wait)
+        assert (entry.step, entry.until) == (Step.EXPIRE, LATER + timedelta(hours=1))
+        assert "taken over on 2026-09-03" in entry.reason
+        assert step_of(decide(subject, LATER + timedelta(hours=1))) is Step.EXPIRE
+
+    @pytest.mark.parametrize("sealed", ["2026-01-21 00:01", "2026-01-28 00:00"])
+    def test_one_that_was_looked_after_as_it_ended_is_not(self, sealed: str) -> None:
+        """However short its retention is."""
+        settings = replace(
+            UNREAD,
+            compress=Compress(after_days=1),
+            archive=Archive(after_days=2),
+            expire=Expire(after_days=3),
+        )
+        subject = self.since("sealed", utc(sealed))
+        assert step_of(decide(subject, utc("2026-01-28 12:00"), settings)) is Step.EXPIRE
+
+    def test_nor_is_one_that_was_known_before_late_ticks_came(self) -> None:
+        subject = with_facts(self.since("sealed", LATER), superseded=("ff",))
+        assert step_of(decide(subject, LATER)) is Step.EXPIRE
+
+    def test_a_compressed_day_that_is_past_it_is_archived_meanwhile(self) -> None:
+        subject = with_facts(compressed_day(), times={"sealed": LATER})
+        assert step_of(decide(subject, LATER)) is Step.ARCHIVE
 
 
 class TestMaxAtOnce:

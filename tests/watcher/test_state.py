@@ -383,10 +383,6 @@ def test_only_what_was_not_known_is_no_conflict_any_more_when_it_is_taken_over()
     assert after(ADOPTED, facts=Facts(sealed=SEALED, conflict=CONFLICT)).conflict == CONFLICT
 
 
-def test_of_a_day_that_was_taken_over_it_is_known_which_other_files_say_the_same() -> None:
-    assert after(replace(ADOPTED, alike=("ff",)), facts=Facts(superseded=("ee",))).superseded == ("ee", "ff")
-
-
 def test_what_was_known_before_its_files_were_made_anew_keeps_its_time() -> None:
     later = AT + timedelta(days=9)
     facts = fold(after(ADOPTED), replace(ADOPTED, reencoded=True), later)

@@ -339,6 +339,8 @@ def _age_reason(database: Database, stage: Stage, after_days: int) -> str:
 
 
 def _why_now(database: Database, stage: Stage, schedule: str) -> str:
+    if stage.step is Step.COMPRESS and database.facts.compressed and database.files.backup:
+        return "an uncompressed backup is beside its compressed copies"
     if stage.behind(database.facts):
         return "a copy that was made is no longer there"
     return f"{state_of(database)}, and its age and schedule ({schedule}) have come"

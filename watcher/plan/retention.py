@@ -162,10 +162,11 @@ def _stays(database: Database, settings: Settings, around: Rails, now: datetime)
     if key in around.kept:
         reason = f"one of the newest {settings.expire.keep_min} days of its stream: kept whatever its age"
         return Wait(key, reason, None, Step.EXPIRE)
-    adopted = database.facts.times.get("adopted")
-    if adopted is not None and now < (until := adopted + timedelta(days=settings.restore.keep_days)):
-        reason = f"taken over on {adopted.date()}: time to see whether it really is what its name says"
-        return Wait(key, reason, until, Step.EXPIRE)
+    patience = timedelta(days=settings.restore.keep_days)
+    known_since = _known_late_since(database, patience)
+    if known_since is not None and now < known_since + patience:
+        reason = f"taken over on {known_since.date()}: time to see whether it really is what its name says"
+        return Wait(key, reason, known_since + patience, Step.EXPIRE)
     if sum(backlog) <= around.at_once:
         return None
     late = f", {backlog.gone} went late before them" if backlog.gone else ""
@@ -175,6 +176,18 @@ def _stays(database: Database, settings: Settings, around: Rails, now: datetime)
         "`tickward expire --dry-run` lists those that are ready, and says how to agree"
     )
     return Block(key, reason, failed=False, step=Step.EXPIRE)
+
+
+def _known_late_since(database: Database, patience: timedelta) -> datetime | None:
+    """Since when a day is known that was not looked after as it ended; None: it was.
+
+    Scripts have left it, or it was put here from elsewhere, or its journal was lost, and with it that it was
+    on hold. Whoever has taken over years of days has not agreed to lose them in the next minute.
+    """
+    times, was_known = database.facts.times, bool(database.facts.superseded)
+    sealed = None if was_known else times.get("sealed")
+    late = sealed if sealed is not None and sealed - end_of(database.day) > patience else None
+    return max(filter(None, (times.get("adopted"), late)), default=None)
 
 
 def in_words(ageing: Ageing) -> str:
@@ -207,7 +220,8 @@ def on_hold(entry: Entry, database: Database) -> Entry:
     hold = database.facts.hold
     if hold is None or isinstance(entry, Block) or entry.step not in TAKE_AWAY:
         return entry
-    if entry.step is Step.COMPRESS and database.facts.compressed and not database.files.database:
+    raw = database.files.database or database.files.backup
+    if entry.step is Step.COMPRESS and database.facts.compressed and not raw:
         return entry  # a lost backup is made again: that takes nothing away
     reason = f"on hold by {hold.by}: {hold.reason}; `tickward release {database.key}` ends it"
     return Wait(entry.key, reason, None, entry.step)
