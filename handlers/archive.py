@@ -33,6 +33,7 @@ from handlers.retire import retired_path
 from handlers.seal import required_seal
 from handlers.seek_table import SeekableError
 from handlers.seekable import sha256_of_content
+from handlers.strangers import contents_of
 
 _FICLONE = 0x40049409  # <linux/fs.h>; the fcntl module of Python 3.11 has no name for it
 _NO_CLONE = {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EPERM}
@@ -142,7 +143,7 @@ def _move(job: Job, source: Path, target: Path, packed: Compressed) -> str:
     if seen is not None and sha256_of(target) == packed.compressed_sha256:
         make_durable(target)
         return _way(source, target)
-    if seen is not None and not _is_superseded(job, target):
+    if seen is not None and not _may_be_replaced(job, target):
         raise _conflict(job, target)
     make_directories(target.parent)
     with temporary(target) as temp:
@@ -186,10 +187,10 @@ def _clone(source: Path, temp: Path) -> str:
     return ""
 
 
-def _is_superseded(job: Job, target: Path) -> bool:
-    """Whether it holds what this day was before late ticks came."""
+def _may_be_replaced(job: Job, target: Path) -> bool:
+    """Whether it holds what the day is, in other bytes, or what it was before late ticks came."""
     try:
-        return sha256_of_content(target) in job.superseded
+        return sha256_of_content(target) in contents_of(job)
     except SeekableError:
         return False
 

@@ -209,9 +209,10 @@ def _lost(job: Job) -> StepError:
 
 def _not_what_was_sealed(path: Path, sealed: Sealed, problem: str, original: Path) -> StepError:
     whole = signature_of(original) is not None
+    look = f"see whether {original.name} has all that is in {path.name} (`tickward analyze` counts)"
     return StepError(
         f"{path} is there, but does not hold what was sealed",
-        hint=f"keep {original}, and move {path.name} away" if whole else "restore it from backup",
+        hint=f"{look}; then move {path.name} away" if whole else "restore it from backup",
         trouble=Trouble.CONFLICT if whole else Trouble.CORRUPT,
         retryable=False,
         problems=(f"sealed sha256 {sealed.sha256}; {problem}",),

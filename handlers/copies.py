@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from handlers.contract import Copy, Job, Sealed, Signature
+from handlers.contract import Copy, Job, Signature
 from handlers.files import signature_of
 from handlers.pace import Pace, sha256_at
 from handlers.seal import required_seal
@@ -120,8 +120,13 @@ def _compare(place: Place, job: Job, pace: Pace, seen: Signature) -> Found:
     right, right_size = _recorded(place, job)
     if digest == right:
         return _found(place, seen, "", digest)
-    if place.packed and _holds_the_day(place.path, digest, required_seal(job), pace):
+    content = _content_of(place.path, digest, pace) if place.packed and seen.size_bytes else ""
+    if content == required_seal(job).sha256 and _has_right_table(place.path):
         return _found(place, seen, OTHER_BYTES if right else "", digest)
+    if content == required_seal(job).sha256:
+        return _found(place, seen, f"{OTHER_BYTES}, and no right table of its parts")
+    if content:
+        return _found(place, seen, f"holds something else than was sealed: its content has sha256 {content}")
     return _found(place, seen, _difference(seen.size_bytes, right_size, digest))
 
 
@@ -133,14 +138,22 @@ def _recorded(place: Place, job: Job) -> tuple[str, int]:
     return (packed.compressed_sha256, packed.compressed_bytes) if packed else ("", 0)
 
 
-def _holds_the_day(path: Path, digest: str, sealed: Sealed, pace: Pace) -> bool:
+def _content_of(path: Path, digest: str, pace: Pace) -> str:
+    """SHA-256 of what a whole .zst holds; empty: it is damaged, or not the file that had this digest."""
     try:
         written = read_back(path)
+    except SeekableError:
+        return ""
+    pace.took(written.compressed_bytes)
+    return written.content_sha256 if written.compressed_sha256 == digest else ""
+
+
+def _has_right_table(path: Path) -> bool:
+    try:
         require_right_table(path)
     except SeekableError:
         return False
-    pace.took(written.compressed_bytes)
-    return (written.content_sha256, written.compressed_sha256) == (sealed.sha256, digest)
+    return True
 
 
 def _difference(size: int, right_size: int, digest: str) -> str:

@@ -35,7 +35,7 @@ def create(job: Job) -> Created | None:
         return None
     schema = _schema(job)
     make_directories(path.parent)
-    require_space(path.parent, CHUNK_BYTES)
+    require_space(path.parent, CHUNK_BYTES, with_reserve=False)  # that is for whoever writes to this
     with temporary(path) as temp:
         _build(temp, schema, job.options.schema)
         _require_no_remains(path)

@@ -279,14 +279,14 @@ def give_owner(path: Path) -> None:
         os.chown(path, parent.st_uid, parent.st_gid, follow_symlinks=False)
 
 
-def require_space(directory: Path, size_bytes: int) -> None:
+def require_space(directory: Path, size_bytes: int, *, with_reserve: bool = True) -> None:
     """Raise StepError unless ``size_bytes`` fit, with a reserve that is the tick writer's."""
-    free = shutil.disk_usage(directory).free
-    missing = size_bytes + RESERVE_BYTES - free
+    free, reserve_bytes = shutil.disk_usage(directory).free, RESERVE_BYTES if with_reserve else 0
+    missing = size_bytes + reserve_bytes - free
     if missing > 0:
+        beside = f" beside a reserve of {reserve_bytes:,}" if reserve_bytes else ""
         raise StepError(
-            f"not enough space in {directory}: {free:,} bytes free, {size_bytes:,} needed"
-            f" beside a reserve of {RESERVE_BYTES:,}",
+            f"not enough space in {directory}: {free:,} bytes free, {size_bytes:,} needed{beside}",
             hint=f"free {missing:,} bytes on {filesystem_of(directory)}",
         )
 

@@ -180,12 +180,18 @@ def _packed_beside(job: Job) -> _Packed | None:
 
     What is uncompressed may then be a late writer's, with the last ticks only.
     """
-    places = map(Path, (job.paths.compressed, job.paths.archived, job.paths.backup_compressed))
-    for path in (place for place in places if signature_of(place) is not None):
-        with temporary(Path(job.paths.database)) as temp, suppress(SeekableError, StepError):
-            unpack_file(path, temp, threads=1, report=silent, most_bytes=room_in(temp.parent))
-            return _Packed(path, database.examine_copy(temp, job.options.table))
+    for path in map(Path, (job.paths.compressed, job.paths.archived, job.paths.backup_compressed)):
+        # What is not there, or cannot be read, tells nothing: and no backup may be in the way of a seal.
+        with suppress(SeekableError, StepError, OSError):
+            if path.is_file():
+                return _Packed(path, _ticks_packed(job, path))
     return None
+
+
+def _ticks_packed(job: Job, path: Path) -> Ticks:
+    with temporary(Path(job.paths.database)) as temp:
+        unpack_file(path, temp, threads=1, report=silent, most_bytes=room_in(temp.parent))
+        return database.examine_copy(temp, job.options.table)
 
 
 def _less_than(path: Path, packed: _Packed, key: str) -> StepError:

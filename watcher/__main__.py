@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -13,6 +14,10 @@ from watcher.errors import EXIT_STEP_FAILED, EXIT_USAGE, TickwardError
 EXIT_CLOSED_PIPE = 141
 """As of any program that writes to a pipe which nobody reads any more: 128 and the number of SIGPIPE."""
 EXIT_INTERRUPTED = 130
+
+
+_NO_SPACE = "free some: the journal, the lock and the log need a little; `tickward doctor` says where"
+_HINTS = {errno.ENOSPC: _NO_SPACE, errno.EDQUOT: _NO_SPACE}
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
     except Abort:  # so an older typer calls what is an exit status with a later one
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
-        _end(f"{error}; --debug shows where", EXIT_STEP_FAILED)
+        _end(f"{error}; {_HINTS.get(error.errno or 0, '--debug shows where')}", EXIT_STEP_FAILED)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         _end(f"{what}; this is a defect, please report it with what --debug shows", EXIT_STEP_FAILED)

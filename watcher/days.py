@@ -149,7 +149,9 @@ def _note(path: Path, paths: Paths, files: Files, facts: Facts, tier: Tier) -> s
         notes.append(
             "no part of it can be read alone: it is inflated first; `tickward adopt --reencode` mends that"
         )
-    if files.database and str(path) != paths.database:
+    if facts.conflict is not None:
+        notes.append(f"there are two versions of it, and this is only one: {facts.conflict.error}")
+    elif files.database and str(path) != paths.database:
         notes.append(f"late ticks in {paths.database} are not in it yet: `tickward merge` brings them in")
     if notes:
         return "; ".join(notes)

@@ -96,7 +96,7 @@ class Journal:
                 return None
         except OSError as error:
             raise form.unreadable(file, error) from error
-        connection = form.connect(file, apsw.SQLITE_OPEN_READONLY, _BUSY_MS)
+        connection = form.connect_to_read(file, _BUSY_MS)
         with form.closed_on_error(connection, file):
             if form.is_empty(connection):
                 connection.close()
@@ -344,7 +344,12 @@ class Journal:
             raise BrokenError("what pruned events had come to was edited", start.sequence or None)
         facts = self.anchor_facts()
         for row in rows:
-            form.fold_row(facts, row)
+            try:
+                form.fold_row(facts, row)
+            except ValueError as error:  # also what msgspec raises
+                raise BrokenError(
+                    f"event {row.sequence} is none of its kind ({error})", row.sequence
+                ) from error
         form.put_facts(self._connection, "anchor_facts", {row.key: facts[row.key] for row in rows})
 
 

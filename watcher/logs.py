@@ -71,13 +71,15 @@ _STEPS = {
 def set_up(settings: Log, debug: bool = False, *, quiet: bool = False) -> None:
     """Send the logs where the configuration says. Raises `ConfigError` if the file cannot be opened.
 
-    ``quiet``: on stderr warnings only, beside a command that says by itself what it does.
+    ``quiet``: on stderr warnings only, and none of what a step came to: beside a command that says that by
+    itself.
     """
     logger.remove()
     level = "DEBUG" if debug else settings.level
     logger.add(
         sys.stderr,
         level="WARNING" if quiet and not debug else level,
+        filter=_is_not_of_a_step if quiet and not debug else None,
         format=_for_people,
         colorize=sys.stderr.isatty(),
         backtrace=False,
@@ -125,6 +127,11 @@ def event_line(record: Record, event: Event, seconds: float | None) -> None:
     level = "WARNING" if getattr(event, "counted", True) is False else _LEVELS.get(record.event, "INFO")
     line = wording.event_line(record.sequence, record.event, record.key, msgspec.to_builtins(event))
     logger.bind(**known).log(level, "{}", line)
+
+
+def _is_not_of_a_step(record: LogRecord) -> bool:
+    """Only what a step came to says how long that took."""
+    return "seconds" not in record["extra"]
 
 
 def _for_people(record: LogRecord) -> str:

@@ -53,6 +53,10 @@ def _prepare(key: str, settings: Settings) -> None:
             f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
         ) from None
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise ConfigError(
+                f"data.{key}: {path} is mounted read-only; find out why (`dmesg`), and mount it for writing"
+            )
         raise ConfigError(
             f"data.{key}: no permission to write in {path}; give it to this user, or name another"
         )

@@ -59,7 +59,7 @@ def programs() -> Iterator[Path]:
 def kept(folder: Path, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What takes time to make: days that are compressed, archived, deleted, as they were three days ago."""
     site = Site(folder, programs)
-    site.configure(f"{HOT[0]}T12:00")
+    site.configure(f"{HOT[0]}T12:00", restore={"keep_days": 0})  # else the oldest would be kept for a week
     for day in (GONE, *COLD, WARM, ENDED):
         site.make(day)
     assert site.once() == 0
@@ -286,7 +286,7 @@ class TestADay:
         site.require_well()
 
     def test_waits_to_be_deleted(self, site: Site) -> None:
-        site.configure(expire={"after_days": 53, "max_at_once": 1})
+        site.configure(expire={"after_days": 53, "max_at_once": 1}, restore={"keep_days": 0})
         printed = site.follow("confirm")
         assert printed.count(" expired in ") == len(COLD)
         site.require_well(left=5)

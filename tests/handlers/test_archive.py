@@ -200,6 +200,15 @@ def test_what_is_in_the_archive_already_is_not_overwritten(
     assert day.files() == before
 
 
+def test_the_same_content_in_other_bytes_gives_way(day: Any) -> None:
+    compressed_day(day)
+    with zstandard.open(day.compressed, "rb") as inflated:
+        plant(day.archived, zstandard.compress(inflated.read(), 1))
+    day.done(Step.ARCHIVE)
+    assert sha256_of(day.archived) == day.job.compressed.compressed_sha256
+    assert not day.compressed.exists()
+
+
 @pytest.mark.parametrize("kind", ["directory", "link"])
 def test_what_is_not_a_file_is_not_followed(day: Any, kind: str) -> None:
     compressed_day(day)

@@ -135,6 +135,13 @@ def test_a_missing_schema_says_so(day: Any) -> None:
     assert "`schema`" in failure.hint
 
 
+def test_the_reserve_is_for_whoever_writes_to_it(day: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a few pages, without which its writer has nowhere to write at midnight."""
+    monkeypatch.setattr("handlers.files.RESERVE_BYTES", 1 << 60)
+    day.create()
+    assert day.database.exists()
+
+
 def test_the_built_in_schema_is_used_without_a_setting(day: Any) -> None:
     options = structs.replace(day.job.options, schema="")
     assert isinstance(day.done(Step.CREATE, options=options), Created)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.watcher import builders
 from tests.watcher.builders import DAY, utc
 from watcher.days import Days, Found
-from watcher.events import Event
+from watcher.events import Conflict, Event
 from watcher.journal import Journal
 from watcher.paths import journal_file
 from watcher.settings import Data, Settings
@@ -143,6 +143,15 @@ def test_notes(settings: Settings, there: Callable[..., None]) -> None:
     record(settings, *SEALED)
     with Days.of(settings) as days:
         assert days.find("ticks", DAY).note == ""
+
+
+def test_that_there_is_another_version_is_said_with_what_is_read(
+    settings: Settings, there: Callable[..., None]
+) -> None:
+    there("root/.db.zst", "backup/.db")
+    found = looked_up(settings, [Conflict("x", "holds something else, with 999 ticks", "look", "e")])
+    assert found.path is not None
+    assert "two versions of it, and this is only one: holds something else, with 999 ticks" in found.note
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ class Watched(World):
             assert came >= ought, f"{key} is {state_of(self.database(key))}"
 
     def _is_known_late(self, key: str) -> bool:
-        """Whether it was sealed for the first time long after its end, by whatever clock, and not long ago."""
+        """Whether its first seal came long after its end (by whatever clock), and not long ago."""
         facts, patience = self.fact(key), timedelta(days=self.settings.restore.keep_days)
         sealed = facts.times.get("sealed")
         if sealed is None or facts.superseded or sealed - self.calendar.over(self.day(key)) <= patience:

@@ -243,6 +243,18 @@ def test_levels(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(file)[-1]["message"] == "shown too"
 
 
+def test_beside_a_command_what_steps_came_to_is_in_the_file_alone(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up(Log(file=str(file)), quiet=True)
+    conflict = Conflict("/r/x.db", "two versions", "merge", "e")
+    say(conflict, seconds=0.5)
+    assert capsys.readouterr().err == "", "the command has a line for it"
+    say(conflict)
+    assert "two versions" in capsys.readouterr().err, "noticed, and nobody's order"
+    assert [line["event"] for line in lines(file)] == ["conflict", "conflict"]
+
+
 def test_no_file_if_none_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(Log(file=""))
     logger.info("hello")

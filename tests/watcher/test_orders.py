@@ -332,7 +332,7 @@ class TestConfirmed:
     def test_another_number_deletes_nothing(self, number: int) -> None:
         found = asked(old(5), LATER, order(Step.EXPIRE, confirmed=number))
         assert len(keys_of(found, Block)) == 5
-        assert f"{number} deletions were agreed to, but 5 are due" in found[0].reason
+        assert f"{number} deletions were agreed to, but 5 wait for that" in found[0].reason
 
     @pytest.mark.parametrize("number", [1, 3])
     def test_also_of_fewer_than_would_need_it(self, number: int) -> None:
@@ -364,6 +364,19 @@ class TestConfirmed:
         ]
         found = asked([*old(4), *fx], LATER, order(Step.EXPIRE, confirmed=8))
         assert len(keys_of(found)) == 8
+
+    @pytest.mark.parametrize(("number", "deleted"), [(4, 6), (6, 6), (2, 0), (5, 0)])
+    def test_those_that_want_no_word_need_not_be_counted_with_them(self, number: int, deleted: int) -> None:
+        """They go in the very call that says the number."""
+        few = [
+            Database(f"fx/{each.day}", "fx", each.day, each.paths, each.files, each.facts)
+            for each in [*old(2), *(backed_up_day(LATER.date() - timedelta(days=n)) for n in range(1, 8))]
+        ]
+        some = [*old(4), *few]
+        listed = [entry for entry in asked(some, LATER, order(Step.EXPIRE)) if entry.step is Step.EXPIRE]
+        assert len(keys_of(listed)) == 2
+        assert sum(entry.reason.endswith("`--confirm 4` agrees to these") for entry in listed) == 4
+        assert len(keys_of(asked(some, LATER, order(Step.EXPIRE, confirmed=number)))) == deleted
 
     def test_it_does_not_reach_days_on_hold_or_the_newest(self) -> None:
         held = [with_facts(each, hold=HOLD) for each in old(4)]

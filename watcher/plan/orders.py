@@ -78,12 +78,12 @@ def ordered(
 def _stages(
     known: Mapping[str, Database], settings: Settings, now: datetime, order: Order, doubts: Doubts
 ) -> list[Entry]:
-    entries = _of_stages(known, settings, now, order, doubts)
-    stopped = any(isinstance(entry, Block) and entry.step is Step.EXPIRE for entry in entries)
-    if order.step is not Step.EXPIRE or order.confirmed or not stopped:
-        return _as_agreed(entries, order) + _unknown(known, order)
-    agreed = _of_stages(known, settings, now, replace(order, confirmed=1), doubts)
-    return _with_their_number(entries, agreed) + _unknown(known, order)
+    entries = _of_stages(known, settings, now, replace(order, confirmed=0), doubts)
+    if order.step is Step.EXPIRE:
+        entries = _by_word(
+            entries, _of_stages(known, settings, now, replace(order, confirmed=1), doubts), order
+        )
+    return entries + _unknown(known, order)
 
 
 def _of_stages(
@@ -151,36 +151,34 @@ def _by(entry: Entry, order: Order) -> Entry:
     return replace(entry, by=order.by, reason=f"ordered by {order.by}" if own else entry.reason)
 
 
-def _as_agreed(entries: list[Entry], order: Order) -> list[Entry]:
-    """A number that was agreed to must be the number that is: else nothing is deleted.
+def _by_word(entries: list[Entry], agreed: list[Entry], order: Order) -> list[Entry]:
+    """What comes of a number that a person has agreed to, or which number is asked for.
 
-    Of days that are named it is the most that may be: they get fewer while one after the other goes.
+    It is that of the deletions which want a word; those that want none are done anyway, and may be counted
+    with them. Another number deletes nothing. Of days that are named it is the most that may be: they get
+    fewer while one after the other goes.
     """
-    if order.step is not Step.EXPIRE or not order.confirmed:
-        return entries
-    count = sum(isinstance(entry, Action) and entry.step is Step.EXPIRE for entry in entries)
-    if count == order.confirmed or (order.keys and count < order.confirmed):
-        return entries
+    without = {entry.key for entry in entries if _is_deletion(entry)}
+    going = {entry.key for entry in agreed if _is_deletion(entry)}
+    asking = going - without
+    if not order.confirmed:
+        how = f"; `--confirm {len(asking)}` agrees to {'these' if len(asking) > 1 else 'this one'}"
+        return [_asked(entry, how) if entry.key in asking else entry for entry in entries]
+    if order.confirmed in (len(going), len(asking)) or (order.keys and order.confirmed > len(going)):
+        return agreed
+    due = f"{len(asking)} wait for that" if asking else f"{len(going)} are due"
     reason = (
-        f"{order.confirmed} deletions were agreed to, but {count} are due: look at "
-        "`tickward expire --dry-run` again"
+        f"{order.confirmed} deletions were agreed to, but {due}: look at `tickward expire --dry-run` again"
     )
-    return [
-        Block(entry.key, reason, step=Step.EXPIRE) if isinstance(entry, Action) else entry
-        for entry in entries
-    ]
+    return [Block(each.key, reason, step=Step.EXPIRE) if _is_deletion(each) else each for each in agreed]
 
 
-def _with_their_number(entries: list[Entry], agreed: list[Entry]) -> list[Entry]:
-    """With every deletion that only wants a person's word the number that would have to be agreed to."""
-    going = {entry.key for entry in agreed if isinstance(entry, Action) and entry.step is Step.EXPIRE}
-    how = f"; `--confirm {len(going)}` agrees to {'these' if len(going) > 1 else 'this one'}"
-    return [
-        replace(entry, reason=entry.reason + how)
-        if isinstance(entry, Block) and entry.key in going
-        else entry
-        for entry in entries
-    ]
+def _is_deletion(entry: Entry) -> bool:
+    return isinstance(entry, Action) and entry.step is Step.EXPIRE
+
+
+def _asked(entry: Entry, how: str) -> Entry:
+    return replace(entry, reason=entry.reason + how) if isinstance(entry, Block) else entry
 
 
 def _unknown(known: Mapping[str, Database], order: Order) -> list[Entry]:
