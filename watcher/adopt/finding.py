@@ -11,14 +11,16 @@ from msgspec.structs import replace
 
 from handlers.contract import Step
 from watcher.adopt.forms import Places, places_of
+from watcher.adopt.layout import Layout, tops_of
 from watcher.adopt.noted import Noted, noted
-from watcher.adopt.tree import Stray, is_inside, strays_in, tops_of
+from watcher.adopt.tree import Stray, is_inside, strays_in
 from watcher.errors import ConfigError
 from watcher.plan import Action, Order, ordered
 from watcher.schedule import due
 from watcher.settings import Data, Settings
 from watcher.state import Database
 from watcher.survey import Survey, survey
+from watcher.tree import signature
 from watcher.view.inventory import Gap, gaps
 
 _MOST_ORDERED = 1000
@@ -30,6 +32,8 @@ UNPROVEN = (
     "what else had happened: events begin anew, under another epoch, and subscribers start afresh",
 )
 """What no file can prove."""
+_DELETED = "that day was deleted by the policy, and stays so"
+_RIVAL = "another file of that day is here already: adopt or seal that one, and compare the two"
 
 
 class Findings(Struct, frozen=True):
@@ -128,21 +132,50 @@ def _noted(data: Data, top: Path, there: Iterable[str], now: datetime) -> Noted 
 
 
 def _strays(looked: Survey, tops: Iterable[Path], stream: str | None, now: datetime) -> Iterator[Stray]:
-    """But for those whose day is known: it is here already. One that was deleted is not brought back."""
+    """But for those whose day is known: it is here already. One that was deleted is not brought back.
+
+    What has a day's name in a directory of ours, and is looked at by nobody, is named whatever is known of
+    the day: else it would lie there for ever.
+    """
     data = looked.settings.data
+    layout = Layout(data)
     # One of the directories may be in another: each path once.
     found = {each.path: each for top in tops for each in strays_in(top, data, stream, now.date())}
     for stray in found.values():
         known = looked.databases.get(stray.database)
-        if known is not None and known.facts.expired is not None:
-            yield replace(stray, target="", problem="that day was deleted by the policy, and stays so")
-        elif known is not None and known.facts.sealed is not None:
+        if known is None:
+            yield stray
+        elif layout.key_of(stray.path) and signature(stray.path) is not None:
+            yield unseen(stray, known)
+        elif known.facts.expired is not None:
+            yield replace(stray, target="", problem=_DELETED)
+        elif known.facts.sealed is not None:
             continue
-        elif known is not None and known.files.any_copy and not stray.problem:
-            problem = "another file of that day is here already: adopt or seal that one, and compare the two"
-            yield replace(stray, target="", problem=problem)
+        elif known.files.any_copy and not stray.problem:
+            yield replace(stray, target="", problem=_RIVAL)
         else:
             yield stray
+
+
+def unseen(stray: Stray, known: Database) -> Stray:
+    """One with a day's name where nobody looks for that: an uncompressed database in the archive."""
+    problem = stray.problem
+    if known.facts.expired is not None:
+        problem = f"{_DELETED}; nobody looks at this file: move it away, or delete it"
+    elif known.facts.sealed is not None:
+        problem = (
+            "its day is known, and nobody looks at this file: compare it with the day (`tickward restore "
+            f"{known.key} --to FILE`), then move it away"
+        )
+    elif known.files.present and not problem:
+        files, paths = known.files, known.paths
+        compressed = paths.compressed if files.compressed else paths.archived
+        first = compressed if files.database is None and not files.retired else paths.database
+        problem = (
+            f"{first} is the one that is taken for the day: compare the two, and move away the one that is "
+            "not needed"
+        )
+    return replace(stray, target="" if problem else stray.target, problem=problem)
 
 
 def _chosen(looked: Survey, top: Path | None, only: frozenset[str] | None) -> list[Database]:

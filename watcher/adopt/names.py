@@ -74,13 +74,24 @@ def trouble_with(name: str) -> str:
     """Why what bears such a name cannot be taken over, and what to do; empty: it is no copy, or it can be."""
     if ending_of(name) is not None or _is_another(name):
         return ""
-    if _TAR.search(name):
-        return "it is a tar archive, whatever is in it: extract it first (`tar -xf`)"
-    if remedy := next((_UNREADABLE[each] for each in _UNREADABLE if name.lower().endswith(each)), ""):
-        return f"it cannot be read here: {remedy}"
+    if remedy := _unpacking(name):
+        return remedy
     if named := day_name_in(name):
         return f"its name does not end as that of a day does: if it is one, call it {named}"
     return ""
+
+
+def is_packed_otherwise(name: str) -> bool:
+    """Whether a database may be in it, in a form that is not read here."""
+    return ending_of(name) is None and not _is_another(name) and bool(_unpacking(name))
+
+
+def _unpacking(name: str) -> str:
+    """What is to be done before a database that may be in it can be taken over; empty: it is not so."""
+    if _TAR.search(name):
+        return "it is a tar archive, whatever is in it: extract it first (`tar -xf`)"
+    remedy = next((_UNREADABLE[each] for each in _UNREADABLE if name.lower().endswith(each)), "")
+    return f"it cannot be read here: {remedy}" if remedy else ""
 
 
 def day_name_in(name: str) -> str:

@@ -14,9 +14,19 @@ from pathlib import Path
 from msgspec import Struct
 
 from handlers.pattern import Pattern
-from watcher.adopt.names import ENDINGS, SIDECARS, day_in, day_name_in, ending_of, seems_a_copy, trouble_with
-from watcher.settings import TOPS, Data
-from watcher.tree import directories, signature, walk
+from watcher.adopt.layout import Layout, tops_of
+from watcher.adopt.names import (
+    ENDINGS,
+    SIDECARS,
+    day_in,
+    day_name_in,
+    ending_of,
+    is_packed_otherwise,
+    seems_a_copy,
+    trouble_with,
+)
+from watcher.settings import Data
+from watcher.tree import directories, look, signature, walk
 
 _MOST_LOOKED_AT = 1000
 """Of what is below a link that is not followed."""
@@ -45,7 +55,8 @@ def is_inside(path: Path, data: Data) -> bool:
 def strays_in(top: Path, data: Data, stream: str | None, today: date) -> list[Stray]:
     """The files below ``top`` (or that one file) that look like days, by their dates, and are out of place.
 
-    What has a day's name and is no file, and links that lead to days elsewhere, are among them.
+    What has a day's name and is no file, and links that lead to days elsewhere, are among them. What can be
+    reached also by a link to its directory is looked at once, where it is.
 
     Args:
         top: absolute, free of symbolic links.
@@ -53,20 +64,20 @@ def strays_in(top: Path, data: Data, stream: str | None, today: date) -> list[St
         today: from that day on a name is the writer's.
     """
     look = _Look(data, stream, today)
+    found, placed = [], set[str]()
     if top.is_file():
-        found = [look.at_file(str(top))]
+        found.append(look.at_file(str(top)))
     else:
-        found = []
         for directory, names, others in directories(top):
+            real = os.path.realpath(directory)
+            if real != directory:
+                # It is inside as well, and looked at there. But by this path its files may be in place.
+                placed.update(f"{real}/{name}" for name in names if look.is_in_place(f"{directory}/{name}"))
+                continue
             found += [look.at_file(f"{directory}/{name}") for name in names]
             found += [look.at_other(Path(entry.path), top) for entry in others]
-    strays = _once(stray for stray in found if stray is not None)
+    strays = _once(stray for stray in found if stray is not None and stray.path not in placed)
     return sorted(strays, key=lambda stray: (stray.database.rpartition("/")[2], stray.path))
-
-
-def tops_of(data: Data) -> list[Path]:
-    """The directories that are looked after."""
-    return [Path(getattr(data, name)) for name in TOPS]
 
 
 class _Look:
@@ -74,40 +85,35 @@ class _Look:
 
     def __init__(self, data: Data, stream: str | None, today: date) -> None:
         self._data, self._stream, self._today = data, stream, today
-        self._tops = set(map(str, tops_of(data)))
-        self._patterns = {name: Pattern(each.pattern) for name, each in data.streams.items()}
+        self._layout = Layout(data)
+        self._patterns = self._layout.patterns
+        self.is_in_place = self._layout.is_in_place
 
     def at_file(self, path: str) -> Stray | None:
         """What is out of place about a regular file; None: nothing."""
         name = path.rpartition("/")[2]
         day = day_in(name)
-        if day is None or self._is_in_place(path):
+        if day is None or self.is_in_place(path):
             return None
         ending, trouble = ending_of(name), trouble_with(name)
         if ending is not None:
             return self._database(path, day, ENDINGS[ending])
         if not trouble:
             return None
-        return Stray(path, self._key(path, day), "", _size(path), _beside_another(Path(path)) or trouble)
+        key = self._key(path, day)
+        problem = _beside_another(Path(path)) or trouble + self._whereto(name, key, day)
+        return Stray(path, key, "", _size(path), problem)
 
     def at_other(self, path: Path, top: Path) -> Stray | None:
         """The same about a link, a directory, or whatever is no regular file."""
         day = day_in(path.name)
         if day is not None and seems_a_copy(path.name):
-            if self._is_in_place(str(path)) and day >= self._today:
+            if self.is_in_place(str(path)) and day >= self._today:
                 return None  # the planner says so
             return Stray(str(path), self._key(str(path), day), "", 0, self._no_file(path))
         if path.is_symlink():
             return self._link(path, top)
         return self._dated_directory(path, day) if day is not None and path.is_dir() else None
-
-    def _is_in_place(self, path: str) -> bool:
-        """Whether it has the name that a day's artefact has here."""
-        for top in self._tops:
-            if path.startswith(top + "/"):
-                name = path[len(top) + 1 :].removesuffix(".zst")
-                return any(pattern.day_of(name) is not None for pattern in self._patterns.values())
-        return False
 
     def _database(self, path: str, day: date, packed: str) -> Stray:
         """A file whose name ends as that of a database does."""
@@ -117,12 +123,22 @@ class _Look:
         if not key:
             streams = ", ".join(self._patterns)
             return Stray(path, "", "", size, f"it may be of any of {streams}: --stream says which")
-        stream = key.partition("/")[0]
-        target = f"{self._data.root}/{self._patterns[stream].path_of(day)}{packed}"
-        return Stray(path, key, target, size, "")
+        return Stray(path, key, self._layout.paths_of(key).database + packed, size, "")
+
+    def _whereto(self, name: str, key: str, day: date) -> str:
+        """Where the database belongs that is packed in such a file, if nothing else is there of its day."""
+        if not is_packed_otherwise(name) or not key or day >= self._today:
+            return ""
+        paths = self._layout.paths_of(key)
+        if look(paths, self._data).any_copy:
+            return ""
+        inner = ENDINGS.get(ending_of(Path(name).stem) or "", "")
+        return f", and put the database of that day at {paths.database}{inner}"
 
     def _key(self, path: str, day: date) -> str:
         """Which day it seems to be; empty: it may be of any stream."""
+        if regular := self._layout.key_of(path):
+            return regular
         names = [self._stream] if self._stream is not None else _streams_of(path, self._patterns)
         return f"{names[0]}/{day}" if len(names) == 1 else ""
 
@@ -135,7 +151,7 @@ class _Look:
         link = f"a symbolic link to {target}"
         if not target.is_file():
             return f"{link}, where {'no file' if target.exists() else 'nothing'} is: remove it"
-        if self._is_in_place(str(target)):
+        if self.is_in_place(str(target)):
             return f"{link}, which is a day by its own name: the link is not needed"
         return f"{link}, and links are not followed: put the file itself in its place"
 
@@ -157,7 +173,7 @@ class _Look:
         """A date that only the directory has: nobody takes what is in it for a day."""
         for name in sorted(next(directories(path), ("", set(), []))[1]):
             ending = ending_of(name)
-            if ending and day_in(name) is None and not self._is_in_place(f"{path}/{name}"):
+            if ending and day_in(name) is None and not self.is_in_place(f"{path}/{name}"):
                 problem = (
                     f"a day is told by the date in its file's own name, and {name} in this directory has "
                     f"none: if it is a day, call it {name.removesuffix(ending)}_{day}{ending}"

@@ -101,7 +101,7 @@ def _show(found: Findings, *, copy: bool, json: bool) -> None:
     if json:
         from watcher.cli.documents.adopt import Adoption
 
-        write_json(Adoption(True, found, (), (), (), {}, 0, 0, unproven(found)))
+        write_json(Adoption(True, found, (), (), (), (), {}, 0, 0, unproven(found)))
     else:
         for line in told(found, copy=copy):
             typer.echo(line)
@@ -120,7 +120,8 @@ def _take_over(
     json: bool,
 ) -> None:
     from watcher.adopt.finding import backups, orders
-    from watcher.cli.adopt_screen import Told, ending, plan, problems, unproven
+    from watcher.cli.adopt_ending import ending, uneven
+    from watcher.cli.adopt_screen import Told, plan, problems, unproven
     from watcher.cli.documents.adopt import Adoption
     from watcher.metadata import keep_foreign
     from watcher.paths import resolved
@@ -150,6 +151,7 @@ def _take_over(
                 copied=tuple(copied),
                 planned=tuple(teller.planned),
                 ended=tuple(teller.ended),
+                uneven=tuple(uneven(teller)),
                 remarks=teller.remarks(),
                 done=done,
                 failed=failed,
@@ -157,7 +159,7 @@ def _take_over(
             )
         )
     else:
-        for line in (*teller.uneven(), *ending(found, done, failed, copy=copy)):
+        for line in ending(teller, found, copied, done=done, failed=failed, copy=copy):
             typer.echo(line)
     raise typer.Exit(EXIT_STEP_FAILED if failed else EXIT_DONE)
 

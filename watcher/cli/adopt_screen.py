@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from watcher.requests import Ended, Intention, Planned, Reply
 from watcher.view.inventory import Gap
 from watcher.wording import count_of, details, size, span
 
+Each = TypeVar("Each")
 _MOST_SHOWN = 20
 _MOST_DATES = 5
 _DAY = timedelta(days=1)
@@ -41,7 +42,7 @@ class Told(Teller):
                     self._bars.remove(reply)
                 self._say(sentence(reply))
             case Ended():
-                message, hint = _flat(reply.message), _flat(reply.hint)
+                message, hint = flat(reply.message), flat(reply.hint)
                 super().__call__(replace(reply, message=message, hint=hint))
             case _:
                 super().__call__(reply)
@@ -54,16 +55,6 @@ class Told(Teller):
         """What else is to be said of days that have been taken over."""
         said = ((each.database, _remark(each)) for each in self.ended if each.ok)
         return {key: remark for key, remark in said if remark}
-
-    def uneven(self) -> Iterator[str]:
-        """Copies that are not to the last byte what they should be, although nothing is missing in them."""
-        for ended in self.ended:
-            for copy in (ended.data or {}).get("copies", ()) if ended.event == "adopted" else ():
-                if copy["problem"]:
-                    mend = f"`tickward verify {ended.database}` makes it the same"
-                    if not copy["path"].endswith(".zst"):
-                        mend = "it goes when a compressed second copy is made, or with the day"
-                    yield f"{copy['path']} {copy['problem']}: {mend}"
 
 
 def sentence(ended: Ended) -> str:
@@ -118,35 +109,28 @@ def told(found: Findings, *, copy: bool) -> Iterator[str]:
     if found.noted is not None:
         yield _noted(found.noted)
     placed = [each for each in found.strays if each.target]
-    for stray in placed[:_MOST_SHOWN]:
+    for stray in shown(placed):
         would = (
             f"would be copied to {stray.target}"
             if copy
             else f"belongs to {stray.target}: --copy puts a copy there"
         )
         yield f"{stray.database}  {stray.path}  {would}"
-    yield from _more(len(placed), "file")
-    yield from _warnings(found)
+    yield from more(len(placed), "file")
+    what = problems(found)
+    yield from shown(what)
+    yield from more(len(what), "problem")
+    yield from afterwards(found)
     if found.unknown or found.to_seal or (placed and copy):
         yield "nothing was changed: --yes does it"
     elif not placed:
         yield "nothing is to be taken over"
 
 
-def ending(found: Findings, done: int, failed: int, *, copy: bool) -> Iterator[str]:
-    """What is left, after the last day."""
-    left = sum(bool(each.target) for each in found.strays)
-    if left and not copy:
-        some = count_of(left, "file is", "files are")
-        yield f"{some} elsewhere, and left there: --copy brings copies of them"
-    yield f"{count_of(done, 'step')} done, {failed} not"
-    yield from _warnings(found)
-
-
 def problems(found: Findings) -> list[str]:
     """What a person has to see to: a line each."""
     strays = [f"{each.path}: {each.problem}" for each in found.strays if each.problem]
-    return [*(f"{key}: {_flat(why)}" for key, why in found.refused.items()), *strays]
+    return [*(f"{key}: {flat(why)}" for key, why in found.refused.items()), *strays]
 
 
 def unproven(found: Findings) -> tuple[str, ...]:
@@ -154,16 +138,15 @@ def unproven(found: Findings) -> tuple[str, ...]:
     return UNPROVEN if found.unknown or found.doubt else ()
 
 
-def _warnings(found: Findings) -> Iterator[str]:
-    what = problems(found)
-    yield from what[:_MOST_SHOWN]
-    yield from _more(len(what), "problem")
+def afterwards(found: Findings) -> Iterator[str]:
+    """What a person should think of before these days go the way of all others."""
     if found.past_retention:
         some = count_of(found.past_retention, "of these days is", "of these days are")
         yield (
-            f"{some} past the retention: they are kept for another week (restore.keep_days), then they go "
-            "the usual way to deletion, which asks first where many are due; `tickward hold` keeps what is "
-            "to be kept, `expire.enabled = false` all of them"
+            f"{some} past the retention: what is sealed or taken over more than a week (restore.keep_days) "
+            "after the end of its day is kept for another week from then on, then it goes the usual way to "
+            "deletion, which asks first where many are due; `tickward hold` keeps what is to be kept, "
+            "`expire.enabled = false` all of them"
         )
     if unproven(found):
         yield "files cannot prove:"
@@ -173,9 +156,16 @@ def _warnings(found: Findings) -> Iterator[str]:
         yield "when what must be kept is on hold again: `tickward adopt --accept-journal`"
 
 
-def _more(count: int, noun: str) -> Iterator[str]:
+def shown(some: Sequence[Each]) -> Sequence[Each]:
+    """As many of them as are said one by one."""
+    return some[:_MOST_SHOWN]
+
+
+def more(count: int, noun: str, nouns: str = "") -> Iterator[str]:
+    """How many others there are."""
     if count > _MOST_SHOWN:
-        yield f"... and {count_of(count - _MOST_SHOWN, f'more {noun}')}: --json lists them"
+        rest = count_of(count - _MOST_SHOWN, f"more {noun}", nouns and f"more {nouns}")
+        yield f"... and {rest}: --json lists them"
 
 
 def _forms(name: str, forms: Forms) -> Iterator[str]:
@@ -248,10 +238,10 @@ def _remark(ended: Ended) -> str:
 
 
 def _on_one_line(intention: Intention) -> Intention:
-    return replace(intention, reason=_flat(intention.reason))
+    return replace(intention, reason=flat(intention.reason))
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """SQLite says some things on several lines."""
     return " ".join(text.split())
 

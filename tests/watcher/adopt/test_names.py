@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from watcher.adopt.names import day_in, ending_of, seems_a_copy, trouble_with
+from watcher.adopt.names import day_in, ending_of, is_packed_otherwise, seems_a_copy, trouble_with
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def test_what_cannot_be_taken_is_told_with_what_to_do(name: str, told: str) -> N
     assert ending_of(name) is None
     assert trouble_with(name).endswith((told, f"(`{told}`)"))
     assert seems_a_copy(name)
+    assert is_packed_otherwise(name) == ("call it" not in told)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_what_cannot_be_taken_is_told_with_what_to_do(name: str, told: str) -> N
 )
 def test_what_is_no_copy_is_not_spoken_of(name: str) -> None:
     assert not seems_a_copy(name)
+    assert not is_packed_otherwise(name)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,11 @@ import zstandard
 from loguru import logger
 from msgspec.structs import replace
 
+from tests.watcher.builders import expired_day
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.query.tree import make_day, pack
+from watcher.adopt.finding import unseen
+from watcher.adopt.tree import Stray
 from watcher.config import load
 from watcher.journal import Journal
 from watcher.paths import journal_file
@@ -213,6 +216,11 @@ class TestATreeOfScripts:
         adopted = {each["database"] for each in done["ended"] if each["event"] == "adopted"}
         assert not adopted & set(known)
         assert done["found"]["known"] == len(known)
+
+
+def told(terminal: Terminal, *arguments: str) -> Any:
+    """What it prints for programs, whatever its exit status."""
+    return json.loads(terminal(*arguments, "--json").out)
 
 
 def spoil(path: Path) -> None:
@@ -432,6 +440,229 @@ class TestWhatCannotBeTaken:
         Path(f"data/ticks/db/{TODAY}/ticks_{TODAY}.db").symlink_to("ticks.db")
         assert tickward("adopt").code == 0
 
+    def test_what_has_to_be_unpacked_is_said_to_belong_to_the_root(self, scripts: Terminal) -> None:
+        today, taken, free = (day_path(day, "archive") for day in (TODAY, WARM, date(2026, 1, 10)))
+        free.parent.mkdir(parents=True)
+        for path, ending in ((today, ".tar"), (taken, ".tar.zst"), (free, ".tar.zst"), (free, ".zst.gpg")):
+            Path(f"{path}{ending}").write_bytes(b"x")
+        found = {each["path"]: each["problem"] for each in told(scripts, "adopt")["found"]["strays"]}
+        target = day_path(date(2026, 1, 10)).resolve()
+        assert found[f"{free.resolve()}.tar.zst"].endswith(f"and put the database of that day at {target}")
+        assert found[f"{free.resolve()}.zst.gpg"].endswith(f"that day at {target}.zst")
+        for path in (f"{today.resolve()}.tar", f"{taken.resolve()}.tar.zst"):
+            assert found[path].endswith("extract it first (`tar -xf`)"), (
+                "its day has a file, or is the writer's"
+            )
+
+    def test_what_it_is_unpacked_to_is_found_wherever_that_is_done(self, scripts: Terminal) -> None:
+        for day, top in ((date(2026, 1, 9), "archive"), (date(2026, 1, 10), "backup")):
+            packed = Path(f"{make_day(day_path(day, top), day)}.tar.zst")
+            packed.write_bytes(b"x")
+        done = told(scripts, "adopt", "--copy", "--yes")
+        assert [each["database"] for each in done["copied"]] == ["ticks/2026-01-09"]
+        assert {"ticks/2026-01-09", "ticks/2026-01-10"} <= {each["database"] for each in done["ended"]}
+
+    @pytest.mark.parametrize("top", ["db", "archive"])
+    def test_a_link_to_a_directory_beside_it_shows_nothing_twice(self, scripts: Terminal, top: str) -> None:
+        home = day_path(date(2025, 1, 2), top).parent
+        make_day(home / "copy_2025-01-02.db", date(2025, 1, 2))
+        make_day(home / "ticks_2025-01-03.db", date(2025, 1, 3))
+        compress(home / "ticks_2025-01-03.db")
+        (home.parent.parent / "2022").symlink_to("2025")
+        found = told(scripts, "adopt")["found"]
+        assert [(each["path"], each["problem"]) for each in found["strays"]] == [
+            (str(home.resolve() / "copy_2025-01-02.db"), "")
+        ]
+        assert "ticks/2025-01-03" in found["unknown"]
+
+    def test_what_a_link_puts_in_its_place_is_in_its_place(self, scripts: Terminal) -> None:
+        old = Path("data/ticks/db/old")
+        make_day(old / "01" / "ticks_2025-01-02.db", date(2025, 1, 2))
+        (old.parent / "2025").rename(old.parent / "kept")
+        (old.parent / "2025").symlink_to("old")
+        found = told(scripts, "adopt")["found"]
+        assert "ticks/2025-01-02" in found["to_seal"]
+        assert "2025-01-02" not in str(found["strays"])
+
+
+class TestAnUncompressedDayInTheArchive:
+    """Nobody looks for one there: but it may be all that there is of a day."""
+
+    DAY = date(2026, 1, 9)
+
+    @pytest.fixture
+    def lonely(self, scripts: Terminal) -> Path:
+        return make_day(day_path(self.DAY, "archive"), self.DAY).resolve()
+
+    @pytest.mark.parametrize("is_named", [False, True])
+    def test_is_named_and_copied_to_the_root(self, scripts: Terminal, lonely: Path, is_named: bool) -> None:
+        named, target = [str(lonely)] if is_named else [], day_path(self.DAY).resolve()
+        shown = scripts("adopt", *named)
+        assert shown.code == 0
+        assert f"ticks/{self.DAY}  {lonely}  belongs to {target}: --copy puts a copy there" in shown.out
+        before = lonely.read_bytes()
+        done = scripts("adopt", *named, "--copy", "--yes")
+        assert done.code == 0, done.out
+        assert lonely.read_bytes() == before
+        (row,) = scripts(
+            "query",
+            "--from",
+            f"{self.DAY}",
+            "--to",
+            f"{self.DAY}",
+            "SELECT count(*) AS n FROM ticks",
+            "--json",
+        ).json
+        assert row["n"] == 60
+        again = scripts("adopt")
+        assert again.code == 1, "the first file is still there, and nobody looks at it"
+        assert f"{lonely}: its day is known" in again.out
+        assert scripts("restore", f"{self.DAY}", "--to", str(scripts.folder / "day.db")).code == 0
+
+    @pytest.mark.parametrize("suffix", ["db", "db.zst", "archive.zst"])
+    def test_is_named_beside_another_first_copy_and_not_copied(
+        self, scripts: Terminal, lonely: Path, suffix: str
+    ) -> None:
+        top, _, packed_as = suffix.partition(".")
+        first = make_day(day_path(self.DAY, top), self.DAY) if top == "db" else lonely
+        if packed_as:
+            content = first.read_bytes()
+            first = compress(first)
+            lonely.write_bytes(content)
+        before = files(scripts.folder)
+        for options in ((), ("--copy", "--yes")):
+            shown = scripts("adopt", *options)
+            assert shown.code == 1
+            assert f"{lonely}: {first.resolve()} is the one that is taken for the day" in shown.out
+        after = files(scripts.folder)
+        assert {name: after[name] for name in before} == before
+
+    def test_is_the_first_copy_beside_a_backup(self, scripts: Terminal, lonely: Path) -> None:
+        backup = day_path(self.DAY, "backup")
+        backup.parent.mkdir(parents=True)
+        shutil.copy(lonely, backup)
+        assert f"ticks/{self.DAY}  {lonely}  belongs to" in scripts("adopt").out
+        done = told(scripts, "adopt", "--copy", "--yes")
+        assert done["failed"] == 0
+        assert [each["event"] for each in done["ended"] if each["database"] == f"ticks/{self.DAY}"] == [
+            "sealed",
+            "backed_up",
+        ]
+
+    def test_is_left_to_be_compared_where_the_backup_is_taken(self, scripts: Terminal, lonely: Path) -> None:
+        compress(make_day(day_path(self.DAY, "backup"), self.DAY))
+        done = scripts("adopt", "--yes")
+        assert "1 file of a day taken over from a backup can be moved away, once compared with it" in done.out
+        assert "elsewhere, and left there" not in done.out
+        assert f"{lonely}: its day is known" in scripts("adopt").out
+
+    def test_of_which_stream_it_is_its_path_says(self, tickward: Terminal) -> None:
+        tickward.configure(
+            '[data.streams.trades]\npattern = "a/{date}.db"\n[data.streams.quotes]\npattern = "b/{date}.db"'
+        )
+        Path("data/ticks/db").mkdir(parents=True)
+        lonely = make_day(Path(f"data/ticks/archive/b/{self.DAY}.db"), self.DAY).resolve()
+        target = Path(f"data/ticks/db/b/{self.DAY}.db").resolve()
+        assert f"quotes/{self.DAY}  {lonely}  belongs to {target}" in tickward("adopt").out
+
+    def test_a_link_with_such_a_name_is_none(self, scripts: Terminal) -> None:
+        assert scripts("adopt", "--yes").code == 0
+        link = day_path(HOT, "archive")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(day_path(HOT).resolve())
+        assert "nobody looks at this file" not in scripts("adopt").out
+
+    def test_is_spoken_of_also_when_its_day_was_deleted(self) -> None:
+        lonely = "/a/t_2026-01-20.db"
+        stray = unseen(Stray(lonely, "ticks/2026-01-20", "/r/t_2026-01-20.db", 1, ""), expired_day())
+        assert not stray.target
+        assert "deleted by the policy" in stray.problem
+        assert "move it away" in stray.problem
+
+
+class TestTheEnd:
+    """What needs a person is said once more when all days have gone by, for there may be hundreds."""
+
+    def test_names_by_kind_what_was_not_done(self, scripts: Terminal) -> None:
+        for number in (3, 4):
+            spoil(make_day(day_path(TODAY - timedelta(number)), HOT))
+        for number in (20, 21):
+            day = TODAY - timedelta(number)
+            make_day(day_path(day, "backup"), day, ticks=90)
+            compress(make_day(day_path(day), day))
+        packed(day_path(WARM)).write_bytes(b"not a frame")
+        Path("data/ticks/db/ticks_2025-01-01.db.gz").write_bytes(b"x")
+        end = scripts("adopt", "--yes").out.partition("steps done, ")[2].splitlines()
+        assert end[0] == "6 not"
+        headings = [line for line in end if line[:1].isdigit()][1:]
+        assert [line.partition(":")[0] for line in headings] == [
+            "2 days in conflict",
+            "2 days corrupt",
+            "1 day corrupt",
+            "1 file not taken",
+        ]
+        assert headings[0].endswith(
+            "find out which of the two is the day, move the other one away, and adopt it again"
+        )
+        for day in (20, 21, 3, 4, 14):
+            key = f"ticks/{TODAY - timedelta(day)}"
+            assert sum(line.startswith(f"  {key}  ") for line in end) == 1
+        again = scripts("adopt", "--yes").out
+        assert "2 days refused" in again, "damaged ones are not sealed again"
+
+    def test_counts_what_was_not_copied(self, scripts: Terminal) -> None:
+        Path("far").mkdir()
+        Path("far/ticks_2024-01-05.db").write_bytes(b"symbol,bid\n" * 99)
+        end = scripts("adopt", "far", "--copy", "--yes").out.partition("steps done, ")[2].splitlines()
+        assert end[:2] == ["1 not", "1 file not copied:"]
+        assert end[2].startswith("  ticks/2024-01-05  ")
+
+    def test_shows_no_more_than_twenty_of_a_kind(self, tickward: Terminal) -> None:
+        tickward.configure()
+        for number in range(30, 53):
+            path = day_path(TODAY - timedelta(number))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            packed(path).write_bytes(b"not a frame")
+        end = tickward("adopt", "--yes").out.partition("steps done, ")[2].splitlines()
+        assert end[0] == "23 not"
+        assert end[1].startswith("23 days corrupt: look for another copy")
+        assert sum(line.startswith("  ticks/") for line in end) == 20
+        assert "... and 3 more days: --json lists them" in end
+
+    def test_names_days_with_ticks_of_other_dates(self, scripts: Terminal) -> None:
+        wrong = HOT - timedelta(1)
+        make_day(day_path(wrong), HOT)
+        end = scripts("adopt", "--yes").out.partition("steps done, ")[2].splitlines()
+        assert end[0] == "0 not"
+        assert end[1].startswith("1 day has been taken over as named, with ticks that are not of its date")
+        assert end[2] == f"  ticks/{wrong}  its ticks are of {HOT}"
+
+    def test_of_copies_that_say_the_same_is_one_line(self, scripts: Terminal) -> None:
+        days = [COLD, WARM, WARM + timedelta(1)]
+        for day in days:
+            path = make_day(Path(f"of_{day}.sqlite"), day)
+            day_path(day, "backup").parent.mkdir(parents=True, exist_ok=True)
+            connection = apsw.Connection(str(path))
+            connection.execute("VACUUM INTO ?", (str(day_path(day, "backup")),))
+            connection.close()
+            if day == days[-1]:
+                path.rename(day_path(day))
+                compress(day_path(day))
+                compress(day_path(day, "backup"))
+        before = files(scripts.folder)
+        out = scripts("adopt", "--yes").out
+        (line,) = (line for line in out.splitlines() if "every query finds the same" in line)
+        assert line.startswith("3 copies have other bytes than the day's")
+        assert f"the first is {day_path(COLD, 'backup').resolve()} (--json lists them); " in line
+        assert "uncompressed ones go when a compressed second copy is made, or with the day; " in line
+        assert line.endswith("`tickward verify DAY` makes compressed ones the same")
+        after = files(scripts.folder)
+        assert {name: after[name] for name in before} == before
+        shutil.rmtree("data/ticks/state")
+        listed = told(scripts, "adopt", "--yes")["uneven"]
+        assert [each["database"] for each in listed] == [f"ticks/{day}" for day in days]
+        assert listed[-1]["mend"] == f"`tickward verify ticks/{days[-1]}` makes it the same"
+
 
 class TestTheStatusAfterwards:
     def test_is_not_failing_because_old_days_are_due(self, scripts: Terminal) -> None:
@@ -497,8 +728,8 @@ class TestAnotherTree:
         content = b"symbol,bid\n" * 99
         (elsewhere / name).write_bytes(zstandard.compress(content) if name.endswith(".zst") else content)
         done = tickward("adopt", str(elsewhere), "--copy", "--yes")
-        (line,) = (line for line in done.out.splitlines() if "is no SQLite database" in line)
-        assert line.count(name) == 1
+        lines = [line for line in done.out.splitlines() if "is no SQLite database" in line]
+        assert [line.count(name) for line in lines] == [1, 1], "when it happens, and at the end"
         assert not list(Path("data").rglob("*2024-01-05*"))
 
     def test_tables_of_ticks_in_other_forms_are_no_days(self, tickward: Terminal, elsewhere: Path) -> None:

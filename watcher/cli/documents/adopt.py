@@ -21,6 +21,19 @@ class Copied(Struct, frozen=True):
     """Why it was not copied; empty: it was, or just that was there already."""
 
 
+class Uneven(Struct, frozen=True):
+    """A copy of a day that was taken over, that is not to the last byte what it should be."""
+
+    database: str
+    """``stream/YYYY-MM-DD``."""
+    path: str
+    """The copy."""
+    problem: str
+    """How it is other than the first good one: most hold the same in other bytes."""
+    mend: str
+    """What becomes of it, or what makes it the same."""
+
+
 class Adoption(Struct, frozen=True):
     """What was, or would be, taken over."""
 
@@ -34,6 +47,8 @@ class Adoption(Struct, frozen=True):
     """What was to be done about each day."""
     ended: tuple[Ended, ...]
     """What became of each, in the order in which they ended."""
+    uneven: tuple[Uneven, ...]
+    """Copies of those that were taken over, that are not to the last byte what they should be."""
     remarks: dict[str, str]
     """What else is to be said of days that were taken over, by their names: that their ticks are of other
     dates than the names of their files say."""
