@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from watcher.plan import Order
     from watcher.requests import Ended, Finished, Intention, Reply, Request
     from watcher.settings import Settings
+    from watcher.state import Database
 
 DAYS = typer.Argument(metavar="[DAY]...", help="2026-01-20, or ticks/2026-01-20; none: all that are due.")
 DRY_RUN = typer.Option("--dry-run", help="Show what would be done. Changes nothing.")
@@ -101,6 +102,35 @@ def ask_each(context: Context, settings: Settings, request: Request, tell: Calla
             return
     logs.set_up(settings.log, context.debug, quiet=True)
     App(settings).carry_out(replace(request, by=myself()), tell)
+
+
+def without_seal(databases: Iterable[Database], today: date) -> list[Database]:
+    """Days that are over, and there, and of which nobody knows what they held."""
+    return [
+        each
+        for each in databases
+        if each.facts.sealed is None
+        and each.facts.expired is None
+        and each.files.any_copy
+        and each.day < today
+    ]
+
+
+def say_unsealed(unsealed: Iterable[Database]) -> None:
+    """Where all days were asked for: which of them have no seal, and what gives them one. On stderr."""
+    from watcher.wording import span
+
+    days = sorted(unsealed, key=lambda each: each.key)
+    if not days:
+        return
+    in_root = [each.files.database is not None for each in days]
+    ways = [*(["`tickward once`"] if any(in_root) else []), *([] if all(in_root) else ["`tickward adopt`"])]
+    them = "it" if len(days) == 1 else "them"
+    why = "no seal yet, so there is nothing to compare a copy with"
+    typer.echo(
+        f"tickward: left out: {span([each.key for each in days])}: {why}; {' or '.join(ways)} seals {them}",
+        err=True,
+    )
 
 
 def _require_text(request: Request) -> None:

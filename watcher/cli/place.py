@@ -28,6 +28,8 @@ class Place(NamedTuple):
     """As `watcher.days.Found` has it; ``file`` for one that was named."""
     note: str
     table: str
+    mend: str = ""
+    """What to do if that file is damaged; empty for one that was named."""
 
 
 def place_of(text: str, stream: str | None, settings: Settings) -> Place:
@@ -36,6 +38,8 @@ def place_of(text: str, stream: str | None, settings: Settings) -> Place:
     ConfigError for what is neither; TickwardError for a day of which there is no copy.
     """
     from watcher.days import Days
+    from watcher.paths import resolved
+    from watcher.query.mending import mending
 
     path = Path(text)
     if path.is_file():
@@ -52,7 +56,8 @@ def place_of(text: str, stream: str | None, settings: Settings) -> Place:
         found = days.find(name, wanted)
     if found.path is None:
         raise TickwardError(f"{found.key}: {found.why_missing}")
-    return Place(found.path, found.key, found.tier, found.note, settings.data.streams[name].table)
+    mend = mending(resolved(settings).data)(found)
+    return Place(found.path, found.key, found.tier, found.note, settings.data.streams[name].table, mend)
 
 
 def stream_of(name: str | None, settings: Settings) -> str:
@@ -91,8 +96,14 @@ def readable(place: Place) -> Iterator[None]:
 
     from handlers.seek_table import SeekableError
     from handlers.vfs import ChangedError
+    from watcher.query.mending import is_damage
 
     path = place.path
+
+    def failed(what: str, error: Exception) -> TickwardError:
+        hint = f"; {place.mend}" if place.mend and is_damage(error) else ""
+        return TickwardError(f"{path} {what}: {error}{hint}")
+
     try:
         yield
     except FileNotFoundError:
@@ -100,7 +111,6 @@ def readable(place: Place) -> Iterator[None]:
     except ChangedError:
         raise TickwardError(f"{path} was written to while it was read: ask again") from None
     except apsw.NotADBError as error:
-        raise TickwardError(f"{path} is not an SQLite database: {error}") from None
+        raise failed("is not an SQLite database", error) from None
     except (SeekableError, apsw.Error, UnicodeDecodeError) as error:
-        hint = "" if place.tier == "file" else f"; `tickward verify {place.name}` reads all copies of it"
-        raise TickwardError(f"{path} cannot be read: {error}{hint}") from None
+        raise failed("cannot be read", error) from None

@@ -199,7 +199,9 @@ def _answer(
     from tempfile import TemporaryDirectory
 
     from watcher.days import Days
+    from watcher.paths import resolved
     from watcher.query import ask, output
+    from watcher.query.mending import mending
 
     form, to, partial = wanted
     with Days.of(settings) as days, TemporaryDirectory(prefix="tickward-query-") as folder:
@@ -214,6 +216,7 @@ def _answer(
                 days,
                 Path(folder),
                 jobs=jobs,
+                mend=mending(resolved(settings).data),
                 watch=bar.move,
                 hold=interruption.blocked,
                 keep_rows=_SHOWN_ROWS if form is Format.TABLE else None,

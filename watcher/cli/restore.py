@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from handlers.contract import Step
-from watcher.cli.asking import DRY_RUN, JSON, carry_out, keys_of, split_day
+from watcher.cli.asking import (
+    DRY_RUN,
+    JSON,
+    carry_out,
+    keys_of,
+    say_unsealed,
+    split_day,
+    without_seal,
+)
 from watcher.cli.context import Context
 from watcher.errors import ConfigError, TickwardError
 
@@ -130,10 +138,15 @@ def _many(settings: Settings, named: tuple[str, ...], spans: list[_Span]) -> tup
     from watcher.premises import clock_of
     from watcher.survey import survey
 
-    found = survey(settings, clock_of(settings.clock).now()).databases
+    now = clock_of(settings.clock).now()
+    found = survey(settings, now).databases
     asked = [key for span in spans for key in span.every_key()] if spans else list(found)
     keys = tuple(dict.fromkeys([*named, *(key for key in asked if _is_away(found.get(key)))]))
-    _say_left_out(key for key in asked if _is_left_out(found.get(key), named=bool(spans)))
+    asked_for = (found[key] for key in dict.fromkeys(asked) if key in found)
+    unsealed = [each for each in without_seal(asked_for, now.date()) if each.files.database is None]
+    say_unsealed(unsealed)
+    missed = set(asked).difference(each.key for each in unsealed)
+    _say_left_out(key for key in missed if _is_left_out(found.get(key), named=bool(spans)))
     _require_room(settings, keys, found)
     return keys
 
@@ -173,7 +186,7 @@ def _require_room(settings: Settings, keys: tuple[str, ...], found: Mapping[str,
 
     sizes = [found[key].facts.sealed for key in keys if key in found and _is_away(found[key])]
     if not sizes:
-        _say("nothing is to be restored: every day that has a copy is in the root")
+        _say("nothing is to be restored: every sealed day that has a copy is in the root")
         return
     root = Path(resolved(settings).data.root)
     needed = sum(seal.size_bytes for seal in sizes if seal is not None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handlers.contract import Step
-from watcher.cli.asking import DRY_RUN, JSON, carry_out, keys_of
+from watcher.cli.asking import DRY_RUN, JSON, carry_out, keys_of, say_unsealed, without_seal
 from watcher.cli.context import Context
 from watcher.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watcher.settings import Settings
 
 
 def verify(
@@ -18,7 +21,9 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="[DAY]...", help="2026-01-20, or ticks/2026-01-20; none: all that are due."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every day that has a copy.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every day that is sealed; says which are not.")
+    ] = False,
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="N days, drawn by lot.")] = None,
     dry_run: Annotated[bool, DRY_RUN] = False,
     json: Annotated[bool, JSON] = False,
@@ -46,5 +51,16 @@ def verify(
     options: Context = context.obj
     settings = options.load()
     keys = keys_of(days or [], settings)
+    if everything:
+        _say_left_out(settings)
     order = Order(Step.VERIFY, by="", keys=keys, everything=everything, sample=sample or 0)
     carry_out(options, settings, order, dry_run=dry_run, json=json)
+
+
+def _say_left_out(settings: Settings) -> None:
+    """Whoever asks for all of them would take those for good that nobody has looked at."""
+    from watcher.premises import clock_of
+    from watcher.survey import survey
+
+    now = clock_of(settings.clock).now()
+    say_unsealed(without_seal(survey(settings, now).databases.values(), now.date()))

@@ -137,9 +137,14 @@ def of_schema(name: str, stream: Stream) -> Findings:
         yield problem(sentence, "correct it: until then the tick writer has to make its own databases")
         return
     if columns is None:
+        # Mostly the writer makes the table itself: then it is the files made ahead that lack it.
+        wrong = f"{file} makes no" if stream.schema else "none is given, and the built-in one makes no"
+        other = f"; or, if that schema is the right one, name its table in {key}.table"
         yield warning(
-            f"{key}.schema: {file} makes no table {stream.table!r}: ticks are not counted",
-            f"name the one that it makes in {key}.table",
+            f"{key}.schema: {wrong} table {stream.table!r}: the files that are made for today and tomorrow "
+            "get a table of another name, and their ticks are not counted",
+            f"name a file in {key}.schema that makes the table, or set create.enabled = false if the writer "
+            f"makes its own files{other if stream.schema else ''}",
         )
     elif missing := [column for column in ("symbol", "timestamp") if column not in columns]:
         yield note(

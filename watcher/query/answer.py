@@ -21,6 +21,7 @@ from handlers.seek_table import SeekableError
 from handlers.vfs import ChangedError, open_path, require_unchanged, settle
 from watcher.query import spool
 from watcher.query.guard import StatementError, guard, prepared, sentence, unguarded
+from watcher.query.mending import is_damage
 from watcher.query.spool import Row
 
 _TELL_EVERY_ROWS = 1000
@@ -52,6 +53,8 @@ class Answer(Struct, frozen=True):
     """Why there is none: a sentence. Empty: there is one."""
     moved: bool = False
     """Whether it may go well once more: the file was written to meanwhile, or is elsewhere now."""
+    damaged: bool = False
+    """Whether it is the file's fault: what helps then is not known here (`watcher.query.mending`)."""
 
 
 def answer(task: Task, *, interruptible: bool = False) -> Answer:
@@ -66,7 +69,7 @@ def answer(task: Task, *, interruptible: bool = False) -> Answer:
     except ChangedError:
         return Answer(error=f"{task.path} was written to while it was read: ask again", moved=True)
     except _ERRORS as error:
-        return Answer(error=_why(task, error))
+        return Answer(error=_why(task, error), damaged=is_damage(error))
 
 
 def opened_guarded(path: Path, *, interruptible: bool = False) -> apsw.Connection:
@@ -132,9 +135,9 @@ class _Counted:
 
 def _why(task: Task, error: Exception) -> str:
     if isinstance(error, SeekableError):
-        return f"{error}; `tickward verify` mends it from another copy"
-    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-        return f"{task.path} is damaged ({error}); `tickward verify` mends it from another copy"
+        return str(error)
+    if is_damage(error):
+        return f"{task.path} is damaged ({error})"
     if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == errno.ENOSPC:
         return f"no space for rows in {task.rows.parent}: free some, or set TMPDIR to another disk"
     if isinstance(error, MemoryError):

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from watcher.days import Days, Found
 from watcher.errors import TickwardError
 from watcher.query.gather import Gathered, Hold, Watch, checked, gathered
+from watcher.query.mending import Mend
 from watcher.query.merge import Merge
 from watcher.query.spool import Row
 from watcher.wording import span
@@ -80,6 +81,7 @@ def ask(
     folder: Path,
     *,
     jobs: int,
+    mend: Mend,
     watch: Watch,
     hold: Hold = nullcontext,
     keep_rows: int | None = None,
@@ -94,7 +96,7 @@ def ask(
     there = [each for each in found if each.path is not None]
     if not there:
         raise TickwardError(f"none of these days is there: {span([each.key for each in found])}")
-    check, into = checked(there, question.sql), Gathered()
+    check, into = checked(there, question.sql, mend), Gathered()
     columns = ("day", *check.statement.columns)
     merge = None if question.merge is None else Merge(folder, columns, question.merge)
     rows = gathered(
@@ -104,6 +106,7 @@ def ask(
         into,
         jobs=jobs,
         find=lambda each: days.find(each.stream, each.day),
+        mend=mend,
         watch=watch,
         hold=hold,
         keep_rows=keep_rows if merge is None else None,

@@ -23,6 +23,7 @@ from watcher.pool import Workers
 from watcher.query import spool
 from watcher.query.answer import Answer, Task, answer, closed, opened_guarded
 from watcher.query.guard import Statement, StatementError, prepared
+from watcher.query.mending import Mend, is_damage
 from watcher.query.spool import Row
 
 _NICE = 10
@@ -60,30 +61,34 @@ class Checked(NamedTuple):
     key: str
 
 
-def checked(found: Sequence[Found], sql: str) -> Checked:
+def checked(found: Sequence[Found], sql: str, mend: Mend) -> Checked:
     """The statement, as the first of the days that can be opened understands it.
+
+    ``mend``: is asked about the first one if none can.
 
     Raises:
         ConfigError: it is wrong. That is said once, and not once for each day.
         TickwardError: none of the days can be opened.
     """
-    problems = []
+    problems: list[tuple[Found, Exception]] = []
     for each in found:
         assert each.path is not None
         try:
             connection = opened_guarded(each.path)
         except (OSError, SeekableError, apsw.Error) as error:
-            problems.append(f"{each.key}: {error}")
+            problems.append((each, error))
             continue
         try:
             return Checked(prepared(connection, sql), each.key)
         except StatementError as error:
             raise ConfigError(f"the SQL cannot be asked of {each.key}: {error}") from None
         except (SeekableError, apsw.Error) as error:
-            problems.append(f"{each.key}: {error}")
+            problems.append((each, error))
         finally:
             closed(connection)
-    raise TickwardError(f"none of the days can be opened; {problems[0]}; `tickward verify` reads all copies")
+    first, why = problems[0]
+    hint = f"; {mend(first)}" if is_damage(why) else ""
+    raise TickwardError(f"none of the days can be opened; {first.key}: {why}{hint}")
 
 
 def gathered(
@@ -94,6 +99,7 @@ def gathered(
     *,
     jobs: int,
     find: Find,
+    mend: Mend,
     watch: Watch,
     hold: Hold = nullcontext,
     keep_rows: int | None = None,
@@ -115,7 +121,8 @@ def gathered(
             if got.moved and (again := find(day)).path is not None:
                 got = answer(_task(again, check, task.rows, keep_rows), interruptible=True)  # noqa: PLW2901
             if problem := got.error or _differs(got, check):
-                into.failed.append(Failed(day.key, problem))
+                hint = f"; {mend(day)}" if got.damaged else ""
+                into.failed.append(Failed(day.key, problem + hint))
             else:
                 into.answered += 1
                 into.rows += got.count

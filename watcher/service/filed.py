@@ -38,7 +38,7 @@ class Filed:
         """Every file with what is in it, and the commands that follow."""
         plan = self._describe(target)
         files = (f"# {file.path}\n{ondisk.readable(file.content)}" for file in plan.files)
-        commands = "".join(f"# then: {manager.shown(each.argv)}\n" for each in plan.enable)
+        commands = "".join(f"# then: {manager.shown(each.argv, plan.kind)}\n" for each in plan.enable)
         notes = "".join(f"# note: {note}\n" for note in plan.notes)
         return "\n".join((*files, commands + notes))
 
@@ -215,7 +215,7 @@ class _Site:
             yield f"would write {self._at(file)}"
 
     def _would_run(self, commands: tuple[Command, ...]) -> Iterator[str]:
-        return (f"would run {manager.shown(each.argv)}" for each in self._here(commands))
+        return (f"would run {self._shown(each)}" for each in self._here(commands))
 
     def _here(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
         """None for an image: its service manager is not this machine's."""
@@ -223,9 +223,10 @@ class _Site:
 
     def _for_the_image(self) -> Iterator[str]:
         if not self._target.is_this_machine:
-            yield from (
-                f"to be run on that machine: {manager.shown(each.argv)}" for each in self._plan.enable
-            )
+            yield from (f"to be run on that machine: {self._shown(each)}" for each in self._plan.enable)
+
+    def _shown(self, command: Command) -> str:
+        return manager.shown(command.argv, self._plan.kind)
 
     def _put(self, stale: tuple[File, ...], missing: tuple[Path, ...], owner: tuple[int, int] | None) -> None:
         for path in missing:
@@ -283,9 +284,9 @@ class _Site:
         for command in self._here(commands):
             problem = manager.run(command.argv)
             if problem is None:
-                self._done.append(f"ran {manager.shown(command.argv)}")
+                self._done.append(f"ran {self._shown(command)}")
             elif command.needed:
-                raise TickwardError(f"`{manager.shown(command.argv)}` failed ({problem})")
+                raise TickwardError(f"`{self._shown(command)}` failed ({problem})")
 
     def _tell_all(self, commands: tuple[Command, ...]) -> list[str]:
         """Each, whatever becomes of the others; what those that are needed complain of."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 
+_PLAIN_TO_CMD = re.compile(r"[\w./:\\-]+")
 _LONGEST_SECONDS = 900.0
 """As long as a daemon may take to stop, and to start."""
 _LONGEST_TEXT = 2000
@@ -34,5 +36,14 @@ def run(argv: tuple[str, ...]) -> str | None:
     return said[:_LONGEST_TEXT] or f"exit status {ended.returncode}"
 
 
-def shown(argv: tuple[str, ...]) -> str:
-    return shlex.join(argv)
+def shown(argv: tuple[str, ...], kind: str = "") -> str:
+    """As a person types it: into a shell, or what is for Windows into cmd.exe."""
+    return " ".join(map(_shown_to_cmd, argv)) if kind == "windows" else shlex.join(argv)
+
+
+def _shown_to_cmd(word: str) -> str:
+    """An apostrophe quotes nothing there, and ``&`` or ``^`` means something outside quotes."""
+    if _PLAIN_TO_CMD.fullmatch(word):
+        return word
+    end = word[len(word.rstrip("\\")) :]  # before a quote each of these counts twice
+    return f'"{word}{end}"'

@@ -5,7 +5,9 @@ Written for systemd 252 (Debian 12); every later one reads it as well.
 
 from __future__ import annotations
 
+import os
 import re
+import string
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,9 @@ _TASKS = 512
 _EXEC_START = re.compile(r'^ExecStart=(?:"(?P<quoted>(?:[^"\\\n]|\\.)*)"|(?P<bare>\S+))', re.MULTILINE)
 _USER_LINE = re.compile(r"^User=(\S+)$", re.MULTILINE)
 _QUOTES = frozenset("\"'\\")
+_PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
+"""What the name of a unit may hold, beside the hyphen."""
+_LONGEST_NAME = 255
 
 _OF_ROOT = (
     "CAP_CHOWN",  # what it makes belongs to the owner of the directory
@@ -51,7 +56,7 @@ def describe(target: Target) -> Installation:
         private=reach.private_folders(target.settings),
         enable=(
             Command((*control, "daemon-reload")),
-            Command((*control, "enable", UNIT)),
+            Command((*control, "reenable", UNIT)),  # the links of another [Install] go
             Command((*control, "restart", UNIT)),
         ),
         disable=(Command((*control, "disable", "--now", UNIT)),),
@@ -97,10 +102,11 @@ def _unit(target: Target) -> Iterator[str]:
     yield "Description=Tickward, which looks after the daily tick databases"
     yield "After=local-fs.target remote-fs.target time-sync.target"
     if target.scope == "system":
-        data = target.settings.data
         yield "# Without these disks nothing can be done; if a backup's or an archive's is away, it says so."
-        yield f"RequiresMountsFor={_words(data.root, data.state)}"
-    yield "# It is tried again for ever: a disk that was away must not need a person afterwards."
+        yield f"RequiresMountsFor={_words(*map(str, _needed(target)))}"
+        yield "# A new, empty disk is for a person to fill: nothing is begun on it."
+        yield f"AssertPathIsDirectory={_specifiers(_checked(target.settings.data.state))}"
+    yield "# Whatever fails, it is tried again for ever."
     yield "StartLimitIntervalSec=0"
 
 
@@ -120,6 +126,38 @@ def _service(target: Target) -> Iterator[str]:
 
 def _install(target: Target) -> Iterator[str]:
     yield f"WantedBy={'multi-user' if target.scope == 'system' else 'default'}.target"
+    if target.scope == "system" and (mounts := _mounts(target)):
+        yield "# Also when a disk is mounted at one of these: one that was away must not need a person then."
+        yield f"WantedBy={' '.join(mounts)}"
+
+
+def _needed(target: Target) -> tuple[Path, ...]:
+    """Where root and state are, as they are named and with symbolic links resolved."""
+    data = target.settings.data
+    real = map(os.path.realpath, (data.root, data.state)) if target.is_this_machine else ()
+    return tuple(dict.fromkeys(map(Path, (data.root, data.state, *real))))
+
+
+def _mounts(target: Target) -> list[str]:
+    """What mounts are called that root and state may be on: all that can be, whether there or not.
+
+    So the unit says the same while a disk is away, and for an image.
+    """
+    places = {each for path in _needed(target) for each in (path, *path.parents) if each != Path("/")}
+    names = (mount_unit(each) for each in sorted(places))
+    return [name for name in names if len(name) <= _LONGEST_NAME]
+
+
+def mount_unit(place: Path) -> str:
+    """What systemd calls what is mounted there: as ``systemd-escape --path --suffix=mount`` says."""
+    escaped = "-".join(map(_escaped, place.parts[1:]))
+    if escaped.startswith("."):
+        escaped = f"\\x2e{escaped[1:]}"
+    return f"{escaped or '-'}.mount"
+
+
+def _escaped(name: str) -> str:
+    return "".join(chr(byte) if byte in _PLAIN else f"\\x{byte:02x}" for byte in os.fsencode(name))
 
 
 def _process(target: Target) -> Iterator[str]:

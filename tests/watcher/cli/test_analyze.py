@@ -200,13 +200,18 @@ def test_what_cannot_be_read_is_one_sentence_and_1(
     assert ended.err == f"tickward: {said}\n"
 
 
-def test_a_damaged_day_can_be_repaired(tickward: Terminal) -> None:
+@pytest.mark.parametrize(("spoil", "said"), [(damaged, "corrupt"), (junk, "seal is impossible")])
+def test_a_damaged_day_without_a_seal_is_not_sent_to_verify(
+    tickward: Terminal, spoil: Callable[[Path], Any], said: str
+) -> None:
     tickward.configure()
     DAY.parent.mkdir(parents=True)
-    damaged(DAY)
+    spoil(DAY)
     ended = tickward("analyze", "2026-01-19")
     assert ended.code == 1
-    assert ended.err.endswith("; `tickward verify ticks/2026-01-19` reads all copies of it\n")
+    assert "; it has no seal yet: when its day is over `tickward once` checks it, and" in ended.err
+    assert tickward("once").code == 1
+    assert f"ticks/2026-01-19: {said}: " in tickward("status").out
 
 
 @pytest.mark.parametrize(

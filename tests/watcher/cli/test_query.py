@@ -15,12 +15,14 @@ from pathlib import Path
 import apsw
 import pytest
 
+from handlers.seek_table import SeekableError, TooLargeError
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.processes import PATIENCE_SECONDS, Watched
 from tests.watcher.query.tree import make_day, make_tree, pack
 from watcher.__main__ import EXIT_CLOSED_PIPE
 from watcher.cli.query import days_between
 from watcher.errors import ConfigError
+from watcher.query.mending import is_damage
 
 COUNT = "SELECT symbol, count(*) AS n FROM ticks GROUP BY symbol ORDER BY symbol"
 FOR_EVER = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT count(*) FROM a"
@@ -41,6 +43,71 @@ def terminal(tickward: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tickward.folder / "tmp"))
     return tickward
+
+
+def spoil(path: Path, at: int = 200) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+class TestADamagedDay:
+    """What is advised is what helps: it is done here, to its end."""
+
+    ARCHIVED, PACKED = "2026-01-15", "2026-01-16"
+
+    @pytest.fixture
+    def copy(self, terminal: Terminal) -> Path:
+        """Of the compressed day, which is then damaged: no journal knows any of them."""
+        top = terminal.folder / "data/ticks"
+        packed = top / f"db/2026/01/ticks_{self.PACKED}.db.zst"
+        copy = top / "backup/2026/01" / packed.name
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(packed.read_bytes())
+        spoil(packed)
+        return copy
+
+    @pytest.mark.parametrize("days", [("--day", PACKED), ALL], ids=["alone", "among others"])
+    def test_without_a_seal_is_mended_by_hand_and_adopted(
+        self, terminal: Terminal, copy: Path, days: tuple[str, ...]
+    ) -> None:
+        ended = terminal("query", *days, COUNT)
+        assert ended.code == 1
+        bad = terminal.folder / f"data/ticks/db/2026/01/{copy.name}"
+        way = f"; it has no seal yet: move {bad} away, then `tickward adopt` takes the day from another copy"
+        assert way in ended.err
+        assert "tickward verify" not in ended.err
+        assert f"{way}\n" in terminal("shell", self.PACKED, "--command", "SELECT count(*) FROM ticks").err
+        bad.unlink()
+        assert terminal("adopt", "--yes").code == 0
+        assert terminal("verify", self.PACKED).code == 0
+        assert terminal("query", "--day", self.PACKED, COUNT).code == 0
+
+    def test_with_a_seal_is_mended_by_verify(self, terminal: Terminal) -> None:
+        day = "2026-01-19"
+        for step in ("seal", "backup", "compress"):
+            assert terminal(step, day).code == 0
+        packed = terminal.folder / f"data/ticks/db/2026/01/ticks_{day}.db.zst"
+        spoil(packed)
+        ended = terminal("query", "--day", day, COUNT)
+        assert ended.err.endswith(f"; `tickward verify ticks/{day}` mends it from another copy\n")
+        assert terminal("verify", f"ticks/{day}").code == 0
+        assert terminal("query", "--day", day, COUNT).code == 0
+
+    def test_of_its_writers_is_not_to_be_moved(self, terminal: Terminal) -> None:
+        day = terminal.folder / "data/ticks/db/2026/01/ticks_2026-01-19.db"
+        spoil(day, 0)
+        ended = terminal("query", "--day", "2026-01-19", COUNT)
+        assert "; it has no seal yet: when its day is over `tickward once` checks it, and" in ended.err
+        assert "away" not in ended.err
+        assert terminal("once").code == 1
+        assert "ticks/2026-01-19: seal is impossible: " in terminal("status").out
+
+    def test_that_there_is_no_room_for_is_not_damaged(self) -> None:
+        error = SeekableError("there is no room")
+        assert is_damage(error)
+        error.__cause__ = TooLargeError("so much")
+        assert not is_damage(error)
 
 
 def test_days_of_every_tier_in_order_and_what_is_missing_by_name(terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.cli.test_plan import make
+from tests.watcher.query.tree import pack
 
 PACKED = ("2026-01-10", "2026-01-11", "2026-01-13")
 IN_ROOT = "2026-01-14"
@@ -48,7 +49,7 @@ def test_all_of_them(terminal: Terminal) -> None:
     assert in_root(terminal) == {*PACKED, IN_ROOT}
     again = terminal("restore", "--all")
     assert (again.code, again.out) == (0, "nothing is due\n")
-    assert "every day that has a copy is in the root" in again.err
+    assert "every sealed day that has a copy is in the root" in again.err
 
 
 def test_a_range_names_what_it_leaves_out(terminal: Terminal) -> None:
@@ -58,6 +59,20 @@ def test_a_range_names_what_it_leaves_out(terminal: Terminal) -> None:
     left_out, needed = ended.err.splitlines()
     assert left_out.startswith("tickward: left out: ticks/2026-01-12: there is no copy")
     assert needed.startswith("tickward: 2 days: 16,384 bytes are needed in ")
+
+
+@pytest.mark.parametrize("what", ["--all", "2026-01-08..2026-01-11"])
+def test_what_has_no_seal_is_named_and_not_called_missing(terminal: Terminal, what: str) -> None:
+    make(terminal.folder, "2026-01-08")  # in the root: it needs no restoring
+    pack(make(terminal.folder, "2026-01-09"))
+    ended = terminal("restore", what)
+    assert ended.code == 0, ended.err
+    left_out, needed = ended.err.splitlines()
+    assert left_out == (
+        "tickward: left out: ticks/2026-01-09: no seal yet, so there is nothing to compare a copy with; "
+        "`tickward adopt` seals it"
+    )
+    assert "bytes are needed in" in needed
 
 
 def test_a_range_beside_a_day(terminal: Terminal) -> None:

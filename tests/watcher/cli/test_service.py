@@ -57,6 +57,21 @@ class TestShow:
         document = "\n".join(line for line in lines[1:] if not line.startswith("#"))
         assert plistlib.loads(document.encode())["ProgramArguments"] == ["/opt/tickward/bin/tickward", "run"]
 
+    def test_what_is_to_be_typed_on_windows_is_quoted_for_cmd(self, tickward: Terminal) -> None:
+        (tickward.folder / "config.toml").write_text('[data]\nstate = "/srv/R&D ticks"\n')
+        shown = tickward("service", "show", "--kind", "windows", *PROGRAM).out
+        assert [line for line in shown.splitlines() if line.startswith("# then: ")] == [
+            '# then: schtasks /Create /TN "Tickward daemon" /XML "/srv/R&D ticks/tasks/daemon.xml" /F',
+            '# then: schtasks /Run /TN "Tickward daemon"',
+        ]
+        place = ("--kind", "windows", "--as", "engine", "--root", str(tickward.folder / "image"))
+        ended = tickward("service", "install", *place, *PROGRAM)
+        assert 'on that machine: schtasks /Run /TN "Tickward daemon"' in ended.out, ended.err
+        ended = tickward(
+            "service", "install", "--kind", "windows", "--user", "--dry-run", "--program", "/bin/sh"
+        )
+        assert 'would run schtasks /Run /TN "Tickward daemon"' in ended.out, ended.err
+
     def test_says_what_of_the_environment_is_left_behind(
         self, tickward: Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -88,7 +103,7 @@ class TestInstall:
         ended = image("install")
         assert ended.code == 0, ended.err
         assert f"wrote {image.root}/{UNIT}" in ended.out
-        assert "note: to be run on that machine: systemctl enable tickward.service" in ended.out
+        assert "note: to be run on that machine: systemctl reenable tickward.service" in ended.out
         assert image.files() == {UNIT, "srv/state/service.systemd.system.json"}
         there = f"{image.root}/{UNIT} is there, as it would be made now\n"
         assert image("status").out.startswith(there)

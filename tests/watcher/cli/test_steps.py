@@ -9,6 +9,7 @@ import pytest
 
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.cli.test_plan import make
+from tests.watcher.query.tree import pack
 from watcher.lock import Lock
 
 STEPS = ("rotate", "seal", "backup", "compress", "archive", "expire", "verify")
@@ -51,6 +52,41 @@ def test_steps_one_after_the_other_and_nothing_beside_them(terminal: Terminal) -
         "rotated ticks",
         *(f"{event} ticks/2026-01-19" for event in ("closed", "sealed", "backed_up", "compressed")),
     ]
+
+
+class TestVerifyAll:
+    LEFT_OUT = "no seal yet, so there is nothing to compare a copy with; "
+
+    @pytest.fixture
+    def unsealed(self, terminal: Terminal) -> Terminal:
+        """With sealed days, one that is over and not sealed, and those of today and tomorrow."""
+        make(terminal.folder, "2026-01-17")
+        assert terminal("seal", "2026-01-17", "2026-01-19").code == 0
+        for day in ("2026-01-20", "2026-01-21", "2026-01-18"):
+            make(terminal.folder, day)
+        return terminal
+
+    @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",)])
+    def test_names_what_it_leaves_out(self, unsealed: Terminal, options: tuple[str, ...]) -> None:
+        ended = unsealed("verify", "--all", *options)
+        assert ended.code == 0
+        assert "ticks/2026-01-17" in ended.out
+        assert "2026-01-18" not in ended.out
+        assert ended.err == f"tickward: left out: ticks/2026-01-18: {self.LEFT_OUT}`tickward once` seals it\n"
+
+    def test_says_of_each_kind_what_seals_it(self, unsealed: Terminal) -> None:
+        pack(make(unsealed.folder, "2026-01-16"))
+        which = "2 days, ticks/2026-01-16 to ticks/2026-01-18"
+        how = "`tickward once` or `tickward adopt` seals them"
+        assert unsealed("verify", "--all").err == f"tickward: left out: {which}: {self.LEFT_OUT}{how}\n"
+        assert unsealed("adopt", "--yes").code == 0
+        unsealed("once")
+        ended = unsealed("verify", "--all")
+        assert (ended.code, ended.err) == (0, ""), "today's and tomorrow's are not over yet"
+
+    def test_only_where_all_were_asked_for(self, unsealed: Terminal) -> None:
+        for arguments in ((), ("--sample", "3"), ("2026-01-17",)):
+            assert unsealed("verify", *arguments).err == ""
 
 
 def test_rotate_makes_the_days_ahead(terminal: Terminal) -> None:

@@ -178,6 +178,28 @@ class TestTheSchema:
         (found,) = schema(premises(tmp_path, "[create]\nenabled = false\n"))
         assert "no schema is used" in found.sentence
 
+    def test_that_is_not_given_for_another_table_is_what_the_writer_may_not_need(
+        self, tmp_path: Path
+    ) -> None:
+        stream = '[data.streams.fut]\npattern = "fut_{date}.db"\ntable = "trades"\n'
+        (found,) = schema(premises(tmp_path, stream))
+        assert found.level == "warning"
+        assert "built-in one makes no table 'trades'" in found.sentence
+        assert "today and tomorrow get a table of another name" in found.sentence
+        assert found.remedy.startswith("name a file in data.streams.fut.schema that makes the table, or ")
+        assert "create.enabled = false" in found.remedy
+        assert "streams.fut.table" not in found.remedy, "it is what the writer calls it"
+        (tmp_path / "trades.sql").write_text("CREATE TABLE trades (symbol, timestamp)")
+        mended = f'{stream}schema = "{tmp_path}/trades.sql"\n'
+        for way in (mended, f"{stream}[create]\nenabled = false\n"):
+            assert [each.level for each in schema(premises(tmp_path, way))] == ["ok"]
+
+    def test_that_is_given_may_be_the_right_one(self, tmp_path: Path) -> None:
+        (tmp_path / "ours.sql").write_text("CREATE TABLE quotes (symbol, timestamp)")
+        (found,) = of_schema("fut", Stream(table="trades", schema=str(tmp_path / "ours.sql")))
+        assert "ours.sql makes no table 'trades'" in found.sentence
+        assert found.remedy.endswith("name its table in data.streams.fut.table")
+
     def test_columns_are_those_of_the_table(self) -> None:
         assert made_by("CREATE TABLE a (x, y); CREATE TABLE b (z)", "a") == {"x", "y"}
 

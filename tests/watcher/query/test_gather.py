@@ -23,6 +23,10 @@ COUNT = "SELECT symbol, count(*) AS n FROM ticks GROUP BY symbol ORDER BY symbol
 FOR_EVER = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT count(*) FROM a"
 
 
+def mend(each: Found) -> str:
+    return f"what mends {each.key}"
+
+
 def day(folder: Path, number: int, packed: bool = False) -> Found:
     when = BEGIN + timedelta(number)
     path = make_day(folder / f"ticks_{when}.db", when, ticks=30 + 3 * number)
@@ -42,11 +46,12 @@ def ask(
     into = Gathered()
     rows = gathered(
         found,
-        checked(found, sql),
+        checked(found, sql, mend),
         folder / "rows",
         into,
         jobs=2,
         find=find,
+        mend=mend,
         watch=watch,
         keep_rows=keep_rows,
     )
@@ -88,6 +93,8 @@ def test_what_fails_is_named_and_the_others_answer(tmp_path: Path) -> None:
     assert {row[0] for row in rows} == {"2026-01-15", "2026-01-18"}
     assert [each.key for each in into.failed] == ["ticks/2026-01-16", "ticks/2026-01-17"]
     assert "damaged frame" in into.failed[0].why
+    assert into.failed[0].why.endswith("; what mends ticks/2026-01-16")
+    assert "what mends" not in into.failed[1].why
     assert "venue, but ticks/2026-01-15 gives" in into.failed[1].why
 
 
@@ -97,6 +104,7 @@ def test_rows_of_a_frame_with_a_wrong_checksum_are_no_answer(tmp_path: Path) -> 
     spoil_checksum(found.path)
     got = answer(Task(found.path, COUNT, tmp_path / "rows"))
     assert "damaged frame" in got.error
+    assert got.damaged
     assert not got.moved
 
 
@@ -120,8 +128,9 @@ def test_where_nothing_can_be_opened_it_says_so(tmp_path: Path) -> None:
     found = day(tmp_path, 0)
     assert found.path is not None
     found.path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(TickwardError, match="none of the days can be opened; ticks/2026-01-15: "):
-        checked([found], COUNT)
+    said = "none of the days can be opened; ticks/2026-01-15: .*; what mends ticks/2026-01-15"
+    with pytest.raises(TickwardError, match=said):
+        checked([found], COUNT, mend)
 
 
 def test_a_worker_that_is_killed_is_a_day_without_an_answer(tmp_path: Path) -> None:
@@ -141,11 +150,12 @@ def test_whoever_stops_taking_rows_ends_the_workers(tmp_path: Path) -> None:
     sql = f"SELECT CASE WHEN (SELECT count(*) FROM ticks) = 30 THEN 0 ELSE ({FOR_EVER}) END"  # noqa: S608
     rows = gathered(
         found,
-        checked(found, sql),
+        checked(found, sql, mend),
         tmp_path,
         Gathered(),
         jobs=2,
         find=lambda each: each,
+        mend=mend,
         watch=lambda *_: None,
     )
     assert next(rows) == ("2026-01-15", 0)
@@ -163,11 +173,13 @@ class TestADayThatChangesMeanwhile:
             packed = tmp_path / "packed.zst"
             return Found(each.key, each.stream, each.day, packed, "warm")
 
-        check = checked([found], COUNT)
+        check = checked([found], COUNT, mend)
         pack(found.path, tmp_path / "packed.zst")
         into, rows = Gathered(), tmp_path / "rows"
         rows.mkdir()
-        taken = list(gathered([found, later], check, rows, into, jobs=2, find=look, watch=lambda *_: None))
+        taken = list(
+            gathered([found, later], check, rows, into, jobs=2, find=look, mend=mend, watch=lambda *_: None)
+        )
         assert (len(taken), into.failed) == (6, [])
 
     @pytest.mark.parametrize("beside", ["", "-wal", "-journal"])

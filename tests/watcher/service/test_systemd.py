@@ -83,6 +83,32 @@ class TestTheUnit:
     def test_it_says_whose_it_is(self) -> None:
         assert unit(system()).startswith("# made by `tickward service install` for /srv/ticks/state, which")
 
+    def test_it_is_started_by_whatever_mount_its_data_may_be_on(self) -> None:
+        given = settings()
+        asked = system(settings=replace(given, data=replace(given.data, root="/a b/db", state="/a b/.state")))
+        assert values(asked, "RequiresMountsFor") == ['"/a b/db" "/a b/.state"']
+        mounts = r"a\x20b.mount a\x20b-.state.mount a\x20b-db.mount"
+        assert values(asked, "WantedBy") == ["multi-user.target", mounts]
+        assert values(asked, "AssertPathIsDirectory") == ["/a b/.state"]
+
+    def test_of_a_link_both_mounts_count(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to("/elsewhere/disk")
+        given = settings()
+        asked = system(settings=replace(given, data=replace(given.data, root=str(tmp_path / "link/db"))))
+        assert values(asked, "RequiresMountsFor") == [
+            f"{tmp_path}/link/db {given.data.state} /elsewhere/disk/db"
+        ]
+        named = values(asked, "WantedBy")[1].split()
+        assert {"elsewhere-disk.mount", "srv.mount", systemd.mount_unit(tmp_path / "link")} <= set(named)
+        image = replace(asked, root=tmp_path / "image")
+        assert "elsewhere" not in unit(image), "what a link means here it need not mean there"
+
+    def test_a_name_that_is_too_long_for_a_unit_is_none(self) -> None:
+        given, long = settings(), f"/{'x' * 200}/{'y' * 200}"
+        asked = system(settings=replace(given, data=replace(given.data, root=long)))
+        assert f"{'x' * 200}.mount" in values(asked, "WantedBy")[1].split()
+        assert "y" * 200 not in values(asked, "WantedBy")[1]
+
     def test_homes_are_closed_unless_something_is_there(self) -> None:
         assert values(system(), "ProtectHome") == ["yes"]
         assert values(system(config=Path("/home/engine/config.toml")), "ProtectHome") == ["read-only"]
@@ -135,6 +161,8 @@ class TestTheUnit:
         assert "NoNewPrivileges=yes" in text
         assert "WantedBy=default.target" in text
         assert not re.search("^(User|ProtectSystem|PrivateTmp|CapabilityBoundingSet)=", text, re.MULTILINE)
+        assert ".mount" not in text
+        assert "Assert" not in text
 
     def test_a_program_that_systemd_would_not_run_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="no program with quotes in its path"):
@@ -143,6 +171,18 @@ class TestTheUnit:
     def test_a_name_that_no_unit_can_hold_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="cannot be named in a unit"):
             systemd.describe(system(config=Path("/etc/a\nExecStart=/bin/sh")))
+
+
+PLACES = ("/", "/srv", "/a-b/c_d:e.f", "/a b/.c", "/.a/b", "/o d%n$HOME'\"\\é", "/a/\x07")
+
+
+@pytest.mark.skipif(shutil.which("systemd-escape") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("place", PLACES)
+def test_mounts_are_called_as_systemd_calls_them(place: str) -> None:
+    said = subprocess.run(
+        ("systemd-escape", "--path", "--suffix=mount", place), capture_output=True, text=True, check=True
+    )
+    assert systemd.mount_unit(Path(place)) == said.stdout.strip()
 
 
 @analyze
@@ -207,6 +247,21 @@ RestartSec=0
 ExecStartPost=+/bin/sh -c 'echo up > /srv/up'
 """
 UNIT_FILE = "/etc/systemd/system/tickward.service"
+UP = """
+[Service]
+ExecStartPost=+/bin/sh -c 'echo up > /srv/disk-up'
+"""
+DISK = "/srv/o d%/disk"
+DISK_FILE = "/etc/systemd/system/srv-o\\x20d\\x25-disk.mount"
+MOUNT = """
+[Unit]
+DefaultDependencies=no
+[Mount]
+What=/srv/shelf/disk
+Where=/srv/o d%%/disk
+Type=none
+Options=bind
+"""
 FOLDER = "/srv/o d%n$HOME'\"é"
 
 
@@ -221,13 +276,20 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 class TestAMachine:
-    """One systemd for all, with the tests in the order in which they are written."""
+    """One systemd for all of them, in whatever order, and in whatever process: each leaves it as it was."""
+
+    def test_a_service_from_its_installation_to_its_end(self, machine: Machine) -> None:
+        self.is_installed_in_its_bounds(machine)
+        self.works(machine)
+        self.reads_its_configuration_again(machine)
+        self.is_started_again_when_it_was_killed(machine)
+        self.is_undone_and_the_days_are_kept(machine)
 
     def service(self, machine: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
         common = ("-c", f"{FOLDER}/config.toml", "service", *arguments)
         return machine(str(TICKWARD), *common, "--kind", "systemd", "--as", "root")
 
-    def test_install_has_the_daemon_run_in_its_bounds(self, machine: Machine) -> None:
+    def is_installed_in_its_bounds(self, machine: Machine) -> None:
         ended = self.service(machine, "install")
         assert (ended.returncode, ended.stderr) == (0, "")
         pid = machine("systemctl", "show", "tickward", "-p", "MainPID", "--value").stdout.strip()
@@ -237,31 +299,63 @@ class TestAMachine:
         assert self.service(machine, "status").returncode == 0
         assert self.service(machine, "install").stdout == "nothing to do\n"
 
-    def test_it_works_there(self, machine: Machine) -> None:
+    def works(self, machine: Machine) -> None:
         wait = (str(TICKWARD), "-c", f"{FOLDER}/config.toml", "rotate")
         ended = machine(*wait)
         assert ended.returncode == 0, ended.stderr
         assert machine("find", f"{FOLDER}/ticks/db", "-name", "ticks_*.db").stdout.count(".db") == 2
 
-    def test_it_reads_its_configuration_again(self, machine: Machine) -> None:
+    def reads_its_configuration_again(self, machine: Machine) -> None:
         assert machine("systemctl", "reload", "tickward").returncode == 0
         log = machine("cat", f"{FOLDER}/logs/tickward.jsonl").stdout
         assert "the new configuration is in force" in log
 
-    def test_it_is_started_again_when_it_was_killed(self, machine: Machine) -> None:
+    def is_started_again_when_it_was_killed(self, machine: Machine) -> None:
         prepare = 'mkfifo /srv/up; mkdir "$1" && printf %s "$2" > "$1/soon.conf" && systemctl daemon-reload'
         assert machine("/bin/sh", "-c", prepare, "sh", f"{UNIT_FILE}.d", SOON).returncode == 0
         assert machine("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "tickward").returncode == 0
         assert machine("cat", "/srv/up").stdout == "up\n"
         assert machine("rm", "-r", f"{UNIT_FILE}.d").returncode == 0
 
-    def test_uninstall_undoes_it_and_keeps_the_days(self, machine: Machine) -> None:
+    def is_undone_and_the_days_are_kept(self, machine: Machine) -> None:
         ended = self.service(machine, "uninstall")
         assert (ended.returncode, ended.stderr) == (0, "")
         assert machine("find", "/etc/systemd/system", "-mindepth", "1", "-not", "-type", "d").stdout == ""
         assert machine("systemctl", "is-active", "tickward").stdout == "inactive\n"
         assert machine("find", f"{FOLDER}/ticks/db", "-name", "ticks_*.db").stdout.count(".db") == 2
         assert machine("find", "/etc/systemd/system", "/run/tickward", "-name", "tickward*").stdout == ""
+
+    def test_a_disk_that_was_away_needs_nobody_when_it_is_back(self, machine: Machine) -> None:
+        def shell(line: str, *given: str) -> str:
+            ended = machine("/bin/sh", "-ec", line, "sh", *given)
+            assert ended.returncode == 0, (line, ended.stderr)
+            return ended.stdout
+
+        shell('mkdir -p "$1" /srv/shelf/disk/data /srv/etc; mkfifo /srv/disk-up', DISK)
+        shell('printf %s "$1" > "$2"; systemctl daemon-reload', MOUNT, DISK_FILE)
+        shell('systemctl start "$1"', Path(DISK_FILE).name)
+        config = CONFIG.replace('"ticks/', f'"{DISK}/data/')
+        shell('printf %s "$1" > /srv/etc/config.toml', config)
+        service = (str(TICKWARD), "-c", "/srv/etc/config.toml", "service")
+        ended = machine(*service, "install", "--kind", "systemd", "--as", "root")
+        assert ended.returncode == 0, ended.stderr
+        shell('mkdir "$1"; printf %s "$2" > "$1/up.conf"; systemctl daemon-reload', f"{UNIT_FILE}.d", UP)
+        # Without its disk it is not started; systemd would make the directory that it is to bind.
+        shell('systemctl stop "$1"; mv /srv/shelf /srv/away; touch /srv/shelf', Path(DISK_FILE).name)
+        assert "dependency" in machine("systemctl", "start", "tickward").stderr
+        assert machine("systemctl", "is-active", "tickward").stdout == "inactive\n"
+        assert shell('ls -A "$1"', DISK) == "", "an empty mount point stays empty"
+        shell('rm /srv/shelf; mv /srv/away /srv/shelf; mount --bind /srv/shelf/disk "$1"', DISK)
+        assert shell("cat /srv/disk-up") == "up\n"
+        # Another disk, an empty one.
+        shell('systemctl stop "$1"; mkdir /srv/new; mount --bind /srv/new "$2"', Path(DISK_FILE).name, DISK)
+        assert "Assertion failed" in machine("systemctl", "start", "tickward").stderr
+        assert shell("ls -A /srv/new") == ""
+        shell('umount "$1"; mount --bind /srv/shelf/disk "$1"', DISK)
+        assert shell("cat /srv/disk-up") == "up\n"
+        assert machine(*service, "uninstall", "--kind", "systemd", "--as", "root").returncode == 0
+        shell('rm -r "$1"; umount "$2"; rm "$3"; systemctl daemon-reload', f"{UNIT_FILE}.d", DISK, DISK_FILE)
+        assert shell("find /etc/systemd/system -mindepth 1 -not -type d") == ""
 
     def test_what_cannot_be_started_is_undone(self, machine: Machine) -> None:
         folder = "/srv/broken"

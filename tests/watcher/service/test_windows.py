@@ -14,6 +14,7 @@ from tests.watcher.builders import utc
 from tests.watcher.service.targets import settings, target
 from watcher.errors import ConfigError
 from watcher.service.installation import MARK, Installation
+from watcher.service.manager import shown
 from watcher.service.windows import NAMESPACE, describe
 from watcher.settings import Archive, Backup, Compress, Expire, HealthSettings, Verify
 
@@ -97,6 +98,21 @@ class TestTheDaemon:
             assert len(made) == len(given.files)
             written = {str(file.path) for file in given.files}
             assert written == {each.argv[5] for each in given.enable if each.argv[1] == "/Create"}
+
+
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        ("C:\\ticks\\a-b_c.xml", "C:\\ticks\\a-b_c.xml"),
+        ("/TN", "/TN"),
+        ("R&D", '"R&D"'),
+        ("it's", '"it\'s"'),
+        ("C:\\my ticks\\", '"C:\\my ticks\\\\"'),
+        ("", '""'),
+    ],
+)
+def test_a_word_is_typed_as_cmd_takes_it(word: str, typed: str) -> None:
+    assert shown(("schtasks", word), "windows") == f"schtasks {typed}"
 
 
 class TestTheHours:
