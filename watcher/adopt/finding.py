@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from handlers.contract import Step
+from handlers.contract import Sealed, Step
 from watcher.adopt.forms import Places, places_of
 from watcher.adopt.layout import Layout, tops_of
 from watcher.adopt.noted import Noted, noted
-from watcher.adopt.tree import Stray, is_inside, strays_in
+from watcher.adopt.tree import Stray, is_inside, may_be_a_day, strays_in
 from watcher.errors import ConfigError
 from watcher.plan import Action, Order, ordered
 from watcher.schedule import due
@@ -22,6 +23,7 @@ from watcher.state import Database
 from watcher.survey import Survey, survey
 from watcher.tree import signature
 from watcher.view.inventory import Gap, gaps
+from watcher.wording import count_of
 
 _MOST_ORDERED = 1000
 """Days at a time."""
@@ -150,11 +152,29 @@ def _strays(looked: Survey, tops: Iterable[Path], stream: str | None, now: datet
         elif known.facts.expired is not None:
             yield replace(stray, target="", problem=_DELETED)
         elif known.facts.sealed is not None:
-            continue
+            if why := another(stray, known.facts.sealed):
+                yield replace(stray, target="", problem=why)
         elif known.files.any_copy and not stray.problem:
             yield replace(stray, target="", problem=_RIVAL)
         else:
             yield stray
+
+
+def another(stray: Stray, sealed: Sealed) -> str:
+    """Why a file elsewhere may be something else than the day that is known; empty: nothing speaks for that.
+
+    By its size: whether it really is a copy only reading it would tell.
+    """
+    if not may_be_a_day(stray):
+        return ""
+    begin = f"its day is known here, with {count_of(sealed.ticks, 'tick')}"
+    if stray.problem:
+        return f"{begin}; to know whether this is another version of it: {stray.problem}"
+    is_plain = not stray.path.endswith(".zst")
+    if is_plain and stray.bytes not in (sealed.size_bytes, sealed.uncompacted_bytes):
+        look = f"`tickward analyze {shlex.quote(stray.path)}`"
+        return f"{begin}, and this is another file: {look} says what is in it"
+    return ""
 
 
 def unseen(stray: Stray, known: Database) -> Stray:

@@ -227,20 +227,32 @@ def _streams_of(path: str, patterns: Mapping[str, Pattern]) -> list[str]:
 
 
 def _once(strays: Iterable[Stray]) -> Iterator[Stray]:
-    """Two files for one name: neither is taken before a person has chosen."""
+    """Two files that may be one day: neither is taken before a person has chosen.
+
+    Also one that cannot be taken yet may be that day, and the better file of it.
+    """
     strays = list(strays)
-    targets: dict[str, list[str]] = {}
+    rivals: dict[str, list[str]] = {}
     for stray in strays:
-        targets.setdefault(stray.target.removesuffix(".zst"), []).append(stray.path)
+        if stray.database and may_be_a_day(stray):
+            rivals.setdefault(stray.database, []).append(stray.path)
     for stray in strays:
-        others = [path for path in targets[stray.target.removesuffix(".zst")] if path != stray.path]
+        paths = (path for path in rivals.get(stray.database, ()) if path != stray.path)
+        others = [path for path in paths if not _was_unpacked_to(path, stray.path)]
         if stray.target and others:
-            yield Stray(
-                stray.path,
-                stray.database,
-                "",
-                stray.bytes,
-                f"{others[0]} seems to be the same day: name the one that is meant",
-            )
+            problem = f"{others[0]} seems to be the same day: name the one that is meant"
+            yield Stray(stray.path, stray.database, "", stray.bytes, problem)
         else:
             yield stray
+
+
+def may_be_a_day(stray: Stray) -> bool:
+    """Whether it can be taken over, or could be once it is unpacked, or its log is folded in."""
+    name = stray.path.rpartition("/")[2]
+    return bool(stray.bytes) and (ending_of(name) is not None or is_packed_otherwise(name))
+
+
+def _was_unpacked_to(packed: str, path: str) -> bool:
+    """Whether the one is beside the other, as somebody leaves it who does what he is told."""
+    (directory, _, name), (beside, _, _) = packed.rpartition("/"), path.rpartition("/")
+    return is_packed_otherwise(name) and directory == beside

@@ -763,6 +763,30 @@ class TestAnotherTree:
         shown = tickward("adopt", str(elsewhere))
         assert shown.out.count("seems to be the same day") == 2
 
+    @pytest.mark.parametrize("why", ["-wal", ".gz"])
+    def test_one_that_cannot_be_taken_yet_may_be_the_better_one(
+        self, tickward: Terminal, elsewhere: Path, why: str
+    ) -> None:
+        """Else the worse would be taken, and the better never be heard of again."""
+        day = date(2024, 3, 5)
+        better = make_day(elsewhere / "db" / f"ticks_{day}.db", day, ticks=600)
+        make_day(elsewhere / "backup" / f"ticks_{day}.db", day, ticks=30)
+        hidden = better.rename(f"{better}.gz") if why == ".gz" else Path(f"{better}-wal")
+        if why == "-wal":
+            hidden.write_bytes(b"ticks, perhaps")
+        shown = tickward("adopt", str(elsewhere), "--copy", "--yes")
+        assert shown.code == 1
+        assert "seems to be the same day: name the one that is meant" in shown.out
+        assert not day_path(day).exists()
+        # And when somebody has chosen the wrong one, he is told of the other.
+        tickward("adopt", str(elsewhere / "backup"), "--copy", "--yes")
+        if why == "-wal":
+            hidden.unlink()
+        again = tickward("adopt", str(elsewhere), "--copy", "--yes")
+        assert again.code == 1
+        assert "its day is known here, with 30 ticks" in again.out
+        assert better.name in again.out
+
     def test_ticks_that_are_still_beside_a_database_are_not_left_behind(
         self,
         tickward: Terminal,
