@@ -151,9 +151,17 @@ def _many(settings: Settings, named: tuple[str, ...], spans: list[_Span]) -> tup
     return keys
 
 
+def _is_in_root(database: Database) -> bool:
+    """Whether the database in the root is the day: beside a compressed one it may be a late writer's."""
+    raw, facts = database.files.database, database.facts
+    if raw is None or facts.compressed is None:
+        return raw is not None
+    return facts.sealed is not None and raw == facts.sealed.signature
+
+
 def _is_away(database: Database | None) -> bool:
     """Whether it can be restored; or should, and it is not known why it has no copy: that is refused."""
-    if database is None or database.files.database is not None:
+    if database is None or _is_in_root(database):
         return False
     facts = database.facts
     known = facts.sealed is not None and facts.expired is None
@@ -164,7 +172,7 @@ def _is_left_out(database: Database | None, *, named: bool) -> bool:
     """Whether somebody may miss it: it is neither in the root nor restored. ``named``: it was asked for."""
     if database is None:
         return named
-    if database.files.database is not None or _is_away(database):
+    if _is_in_root(database) or _is_away(database):
         return False
     return named or database.facts.lost is not None
 

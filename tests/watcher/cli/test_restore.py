@@ -75,6 +75,18 @@ def test_what_has_no_seal_is_named_and_not_called_missing(terminal: Terminal, wh
     assert "bytes are needed in" in needed
 
 
+@pytest.mark.parametrize("arguments", [("--all",), (RANGE,)])
+def test_what_a_late_writer_made_in_its_place_is_not_the_day(
+    terminal: Terminal, arguments: tuple[str, ...]
+) -> None:
+    make(terminal.folder, PACKED[0])
+    ended = terminal("restore", *arguments)
+    assert ended.code == 1
+    assert f"ticks/{PACKED[0]}" in ended.out + ended.err
+    assert "every sealed day that has a copy is in the root" not in ended.err
+    assert PACKED[1] in in_root(terminal)
+
+
 def test_a_range_beside_a_day(terminal: Terminal) -> None:
     assert terminal("restore", "ticks/2026-01-13..2026-01-31", "2026-01-10").code == 0
     assert in_root(terminal) == {"2026-01-10", "2026-01-13", IN_ROOT}
