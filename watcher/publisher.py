@@ -12,6 +12,7 @@ cannot be read for a while costs nothing but replays (invariant 11). Two sockets
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import Counter
@@ -346,6 +347,8 @@ class Session:
     def _stumble(self, error: Exception) -> None:
         """Let go of the journal, and of the cause; say so once."""
         self._close_journal()
+        if _is_for_want_of_memory(error):
+            self._close_sockets(at_once=True)  # what waits there for those who do not read it
         self._resume_at = time.monotonic() + self._retry_seconds
         if self._stumbled:
             return
@@ -357,6 +360,10 @@ class Session:
             error,
             self._retry_seconds,
         )
+
+
+def _is_for_want_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | apsw.NoMemError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
 class _Ignored:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from handlers.pattern import Pattern
 from watcher import endpoint as addresses
 from watcher import schedule
+from watcher.urls import is_webhook, trouble_with
 
 TOPS = ("root", "backup", "archive", "state")
 """The directories of ``[data]``."""
@@ -276,6 +277,8 @@ class Settings(Section, frozen=True):
         _require_order(self)
         if self.web.listen and self.web.listen == self.metrics.listen:
             raise ValueError(f"metrics.listen: {self.metrics.listen!r} is the address of web.listen already")
+        for event in self.hooks:
+            _require_webhooks(event, self.hooks_of(event))
 
     def hooks_of(self, event: str) -> tuple[Hook, ...]:
         """What is to be run when this event was recorded."""
@@ -310,6 +313,16 @@ def _require_order(settings: Settings) -> None:
                 f"Change one of them, or set {name}.enabled = false"
             )
         before, age = name, section.after_days
+
+
+def _require_webhooks(event: str, hooks: tuple[Hook, ...]) -> None:
+    """Every URL can be posted to. Nothing is said of it: there may be a secret in it."""
+    for hook in hooks:
+        if is_webhook(hook.run) and (why := trouble_with(hook.run)):
+            raise ValueError(
+                f"hooks.{event}: the URL of a webhook cannot be used: {why}; write / ? # of a user or a "
+                "password as %2F %3F %23, an @ as %40, a space as %20"
+            )
 
 
 def _require_local(key: str, listen: str) -> None:

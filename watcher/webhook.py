@@ -1,7 +1,8 @@
 """Posts an event to a webhook: the event from standard input, the URL from the environment.
 
 A program of its own, so that it can be ended when its time is up, whatever it waits for. Exit status 0: the
-answer was one of 200 to 299. It imports nothing of tickward, and says nothing of the URL.
+answer was one of 200 to 299. It imports nothing of tickward. It says nothing of the URL, and nothing in the
+words of the other end, which may be our own request with all that is secret in it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import re
 import sys
 import urllib.error
 import urllib.parse
@@ -33,11 +35,24 @@ def post(url: str, body: bytes) -> str:
             redirected = "; redirects are not followed: set the URL that it leads to"
             return f"answered {answer.code} {said}".strip() + (redirected if answer.code // 100 == 3 else "")
     except urllib.error.URLError as error:
-        return f"cannot be reached: {error.reason}"
+        why = error.reason  # a text is urllib's own
+        return f"cannot be reached: {why if isinstance(why, str) else _in_our_words(why)}"
     except (ValueError, http.client.InvalidURL):  # whose texts quote the URL
         return "the URL in the settings is none that can be posted to"
-    except (OSError, http.client.HTTPException) as error:
-        return f"did not answer: {error or type(error).__name__}"
+    except OSError as error:
+        return f"did not answer: {_in_our_words(error)}"
+    except http.client.HTTPException as error:
+        return f"did not answer in HTTP ({type(error).__name__})"
+    except Exception as error:  # a traceback has it all
+        return f"failed: {type(error).__name__}"
+
+
+def _in_our_words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:  # of the system, or of OpenSSL
+        return f"[Errno {error.errno}] {error.strerror}"
+    if code := re.match(r"Tunnel connection failed: (\d{3})\b", str(error)):
+        return f"the proxy answered {code[1]}"
+    return "the connection was closed" if isinstance(error, ConnectionError) else type(error).__name__
 
 
 def _request(url: str, body: bytes) -> urllib.request.Request:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import select
+import shutil
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import apsw
 from loguru import logger
 
 from tests.watcher.processes import PATIENCE_SECONDS
@@ -99,7 +102,8 @@ class Hooked:
         self.hooks.start()
         return self.hooks
 
-    def stop(self, seconds: float = PATIENCE_SECONDS) -> None:
+    def stop(self, seconds: float | None = PATIENCE_SECONDS) -> None:
+        """None: as long as is given when the work has ended in that way, which is the newest event."""
         assert self.hooks is not None
         self.hooks.stop(seconds)
         self.hooks = None
@@ -116,6 +120,20 @@ class Hooked:
         self.journal.close()
         for path in self.folder.glob("journal.db*"):
             path.unlink()
+        self.journal = Journal.open_for_writing(self.file)
+
+    def copy_of_journal(self) -> Path:
+        """A copy of the journal as it is now."""
+        copy = self.folder / "copy.db"
+        with closing(apsw.Connection(str(self.file))) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """An older copy takes the journal's place."""
+        self.new_journal()
+        self.journal.close()
+        shutil.copy(copy, self.file)
         self.journal = Journal.open_for_writing(self.file)
 
     @contextmanager
@@ -180,3 +198,27 @@ class Receiver:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class Parrot:
+    """A server on loopback that answers once: with any bytes, and after them with what it was sent."""
+
+    def __init__(self, answer: bytes, *, echoes: bool = True) -> None:
+        self._answer = answer
+        self._echoes = echoes
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection, connection.makefile("rb") as stream:
+            head = b"".join(iter(stream.readline, b"\r\n"))
+            _, _, length = head.lower().partition(b"content-length: ")
+            stream.read(int(length.split()[0]) if length else 0)  # what is unread would reset the connection
+            connection.sendall(self._answer + (head if self._echoes else b""))
+
+    def close(self) -> None:
+        with closing(self._socket):
+            self._thread.join(PATIENCE_SECONDS)

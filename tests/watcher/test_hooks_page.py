@@ -16,7 +16,7 @@ from tests.watcher.processes import PROJECT
 from watcher.cli.hooks import app
 from watcher.config import load
 from watcher.events import Failed
-from watcher.hooks import store
+from watcher.hooks import hooks, store
 from watcher.hooks.delivery import variables
 from watcher.hooks.process import TAIL_BYTES
 from watcher.settings import Hook
@@ -27,7 +27,8 @@ PAGE = (PROJECT / "docs/hooks.md").read_text()
 
 
 def example(language: str) -> str:
-    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+    """The first of this language."""
+    code, *_ = re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
     return str(code)
 
 
@@ -59,6 +60,8 @@ class TestTheTables:
     def test_the_bounds_are_as_it_says(self) -> None:
         assert f"the newest {store.MOST_LETTERS:,} events" in PAGE
         assert f"the last {TAIL_BYTES // 1024} KB" in PAGE
+        assert f"{hooks._STOP_SECONDS:g} s to end" in PAGE
+        assert f"{hooks._PASS_SECONDS:g} s in all to end" in PAGE
 
 
 class TestTheExamples:
@@ -90,6 +93,23 @@ class TestTheExamples:
         assert (tmp_path / "notes.txt").read_text() == "ticks/2026-01-20 is small now\n"
         with hooked.store() as kept:
             assert kept.letters() == []
+
+    def test_without_a_daemon_is_delivered_before_it_is_done(
+        self, hooked: Hooked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = tmp_path / "bin" / "load-day"
+        program.parent.mkdir()
+        program.write_text('#!/bin/sh\nread line < go\necho "$1" > said\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        _, toml = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+        (tmp_path / "config.toml").write_text(toml)
+        hooked.start(**load(tmp_path / "config.toml", environment={}).hooks)
+        hooked.record(sealed())
+        hooked.log.until("was delivered")
+        hooked.stop()
+        hooked.go.write()
+        assert hooked.said.line() == sealed().path
 
     def test_do_once_what_is_delivered_twice(self, hooked: Hooked) -> None:
         program = hooked.folder / "load"

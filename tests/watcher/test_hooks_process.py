@@ -7,11 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.watcher.hooked import Receiver
+from tests.watcher.hooked import Parrot, Receiver
 from tests.watcher.processes import PATIENCE_SECONDS, Watched
 from watcher.hooks import process
 from watcher.hooks.bound import BoundHook, bound, without_secrets
@@ -189,6 +190,32 @@ class TestAWebhook:
     def test_that_is_not_there_has_failed(self, receiver: Receiver, url: str, said: str) -> None:
         assert post(url).error == said
 
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            (b"", "did not answer in HTTP (BadStatusLine)"),
+            (b"HTTP/s3cret 200 OK\r\n\r\n", "did not answer in HTTP (UnknownProtocol)"),
+            (b"HTTP/1.1 s3cret OK\r\n\r\n", "did not answer in HTTP (BadStatusLine)"),
+            (b"HTTP/1.1 500 s3cret\r\n\r\n", "answered 500 Internal Server Error"),
+            (b"HTTP/1.1 302 Found\r\nLocation: s3cret://x\r\n\r\n", "answered 302 Found; redirects are not "),
+        ],
+    )
+    def test_that_says_our_secrets_is_not_quoted(self, receiver: Receiver, answer: bytes, said: str) -> None:
+        with closing(Parrot(answer)) as other:
+            ended = post(f"http://{other.host}/hook?key=s3cret")
+        assert (ended.error[: len(said)], ended.output) == (said, "")
+
+    def test_behind_a_proxy_that_says_our_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with closing(Parrot(b"HTTP/1.1 407 s3cret\r\n\r\n")) as proxy:
+            monkeypatch.setenv("https_proxy", f"http://me:s3cret@{proxy.host}")
+            monkeypatch.setenv("no_proxy", "")
+            ended = post("https://h.example/s3cret")
+        assert (ended.error, ended.output) == ("cannot be reached: the proxy answered 407", "")
+
+    def test_that_hangs_up_has_failed(self, receiver: Receiver) -> None:
+        with closing(Parrot(b"", echoes=False)) as other:
+            assert post(f"http://{other.host}/s3cret").error == "did not answer: the connection was closed"
+
 
 class TestTheLabel:
     @pytest.mark.parametrize(
@@ -198,8 +225,22 @@ class TestTheLabel:
             ("one\ntwo", "one two"),
             ("x" * 61, "x" * 59 + "…"),
             ("https://h.example:1/a/s3cret?b=1&c=s3cret", "https://h.example:1/…"),
-            ("HTTPS://me:s3cret@h.example/a s3cret", "HTTPS://h.example/…"),
+            ("HTTPS://me:s3cret@h.example/as3cret", "https://h.example/…"),
+            ("https://s3cret:a's3cret@h.example:8/x", "https://h.example:8/…"),
+            ('https://s3cret:a"s3cret@h.example/x', "https://h.example/…"),
+            ("https://s3cret:a@s3cret@[::1]:8/x", "https://[::1]:8/…"),
+            ("https://s3cret:a/s3cret@h.example/x", "https://…"),
+            ("https://s3cret:12/s3cret@h.example/x", "https://…"),
+            ("https://s3cret?s3cret@h.example/x", "https://…"),
+            ("https://s3cret:a#s3cret@h.example/x", "https://…"),
+            ("https://s3cret:a s3cret@h.example/x", "https://…"),
+            ("https://[s3cret/", "https://…"),
             ("curl -d@- 'https://h.example/s3cret'", "curl -d@- 'https://h.example/…"),
+            ("curl https://s3cret:a's3cret@h/x -v", "curl https://… -v"),
+            ("curl https://s3cret:a/s3cret@h/x -v", "curl https://… -v"),
+            ("curl https://s3cret:12#s3cret@h/x -v", "curl https://… -v"),
+            ("curl https://me:s3cret@h.example/x -v", "curl https://h.example/… -v"),
+            ("psql postgres://me:s3cret@h.example/x", "psql postgres://h.example/…"),
         ],
     )
     def test_is_short_and_without_secrets(self, run: str, label: str) -> None:
@@ -213,3 +254,46 @@ class TestTheLabel:
         hooks = bound(Settings(hooks={"sealed": ("s3cret", "other"), "failed": "s3cret"}))
         assert len({hook.key for hook in hooks}) == 3
         assert "s3cret" not in "".join(hook.key for hook in hooks)
+
+
+class TestAUrlThatCannotBeReadForCertain:
+    @pytest.mark.parametrize(
+        ("url", "why"),
+        [
+            ("https://me:a/s3cret@h.example/x", "its host or its port cannot be read"),
+            ("https://me:12/s3cret@h.example/x", "there is an @ after its host"),
+            ("https://me?s3cret@h.example/x", "there is an @ after its host"),
+            ("https://me:12#s3cret@h.example/x", "there is an @ after its host"),
+            ("https://h.example/?to=s3cret@x", "there is an @ after its host"),
+            ("https://me:s3cret x@h.example/x", "there is a space in it, or what cannot be printed"),
+            ("https://h.example/s3cret\n", "there is a space in it, or what cannot be printed"),
+            ("https://h.example/s3crét", "there is a letter after its host that is not ASCII"),
+            ("https:///s3cret", "its host or its port cannot be read"),
+            ("https://me:s3cret@/x", "its host or its port cannot be read"),
+            ("https://[s3cret/", "its host or its port cannot be read"),
+            ("https://h.example:99999/s3cret", "its host or its port cannot be read"),
+            ("https://s3cret\\\\h.example/x", "its host or its port cannot be read"),
+        ],
+    )
+    def test_is_refused_without_a_word_of_it(self, url: str, why: str) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 (all of it is compared)
+            Settings(hooks={"sealed": "true", "failed": ("true", Hook(url))})
+        assert f"{refused.value}" == (
+            f"hooks.failed: the URL of a webhook cannot be used: {why}; write / ? # of a user or a "
+            "password as %2F %3F %23, an @ as %40, a space as %20"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://h.example",
+            "https://s/x",
+            "HTTP://h_1.example:8080/a/b;c,d?e={f}|g&h=%40i#j",
+            "https://me:pa's$w!%2Fs@h.example/",
+            "http://[fe80::1%25eth0]:8/x",
+            "http://[::1]/x",
+            "https://bücher.example/x",
+        ],
+    )
+    def test_one_that_can_is_taken(self, url: str) -> None:
+        assert [each.hook.run for each in bound(Settings(hooks={"failed": url}))] == [url]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -28,6 +29,8 @@ from tests.watcher.bus import (
 )
 from watcher import answers, publisher, sockets, wire
 from watcher.certificates import KeyPair, new_pair
+from watcher.events import Record
+from watcher.journal import Journal
 from watcher.keys import Credentials, KeyRing
 
 REFUSED = {
@@ -442,6 +445,26 @@ class TestStrangers:
                 started.wake()
                 assert sequences(take_events(sub, 1)) == [number]
                 assert bus.ask(0)[1].sequence == number
+
+    @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "x"), zmq.ZMQError(errno.ENOMEM)])
+    def test_who_takes_all_the_memory_is_hung_up_on(
+        self, bus: Bus, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        """By asking, say, and reading no answer: they wait in the sockets."""
+        started = bus.start()
+        since, errors = Journal.since, iter([error])
+
+        def failing(journal: Journal, *arguments: int) -> list[Record]:
+            for each in errors:
+                raise each
+            return since(journal, *arguments)
+
+        with Stranger(bus.publish, b"SUB") as stranger:
+            monkeypatch.setattr(Journal, "since", failing)
+            bus.record()
+            started.wake()
+            stranger.wait_for_end()
+        assert bus.listen(), "who comes after that is heard"
 
     def test_a_subscription_that_can_match_nothing_does_no_harm(self, bus: Bus, warnings: list[str]) -> None:
         started = bus.start()

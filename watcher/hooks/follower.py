@@ -22,7 +22,7 @@ from watcher.events import DAEMON_KEY, Record
 from watcher.hooks.bound import BoundHook
 from watcher.hooks.delivery import deliver
 from watcher.hooks.process import Ended
-from watcher.hooks.store import MOST_LETTERS, Letter, Store
+from watcher.hooks.store import MOST_LETTERS, Letter, Store, Tried
 from watcher.journal import Journal
 from watcher.journal_format import events_are
 from watcher.schedule import backoff
@@ -37,6 +37,9 @@ _STUMBLED_SECONDS = 5.0
 _LONGEST_SLEEP_SECONDS = 86400.0
 _END_SECONDS = 4.0
 """For ending what runs, once the time to stop is over."""
+_A_LITTLE_SECONDS = 1.0
+_now = time.time
+"""When an event is due is kept over a restart of the machine, so it is told by the clock on the wall."""
 
 
 class Follower:
@@ -56,11 +59,14 @@ class Follower:
         self._position: Position | None = None
         """The last event that the hook needs no more; None: it was not asked for yet."""
         self._noted = newest
+        self._tried: Tried | None = None
+        """What it was given last, if that was in vain."""
         self._journal: Journal | None = None
         self._store: Store | None = None
         self._stumbled = False
         self._over = False
         self._stop_at = math.inf
+        self._fair_seconds = math.inf
         self._wakeup = Wakeup()
         self._thread = threading.Thread(target=self._run, name=f"hook {bound.key}", daemon=True)
 
@@ -71,8 +77,13 @@ class Follower:
         """Something was recorded. Never blocks."""
         self._wakeup()
 
-    def ask_to_stop(self, stop_at: float) -> None:
-        """Try once what is outstanding, and end: at the latest at this monotonic time."""
+    def ask_to_stop(self, stop_at: float, fair_seconds: float = math.inf) -> None:
+        """Try once what is due, and end: at the latest at this monotonic time.
+
+        Args:
+            fair_seconds: what had so long, and was ended only by that, has failed: it never has longer.
+        """
+        self._fair_seconds = fair_seconds
         self._stop_at = stop_at
         self._wakeup()
 
@@ -80,11 +91,9 @@ class Follower:
         """Wait for the end. Bounded."""
         self._thread.join(max(self._stop_at + _END_SECONDS - time.monotonic(), 0.0))
         if self._thread.is_alive():
-            logger.warning("hook {}: what it runs could not be ended, and is left to itself", self._name)
-
-    @property
-    def _name(self) -> str:
-        return f"{self._bound.event} ({self._bound.label})"
+            logger.warning(
+                "hook {}: what it runs could not be ended, and is left to itself", self._bound.name
+            )
 
     @property
     def _stopping(self) -> bool:
@@ -114,14 +123,13 @@ class Follower:
             return False
         if self._stumbled:
             self._stumbled = False
-            logger.info("hook {} is served again", self._name)
+            logger.info("hook {} is served again", self._bound.name)
         return True
 
     def _catch_up(self) -> None:
         """Hand on all that is outstanding; when stopping, as much as can be."""
-        position = self._opened_position()
         journal = self._opened_journal()
-        position = journal.where_to_go_on(position)
+        position = self._position_in(Position(journal.epoch, journal.head()))
         while not self._over and (records := journal.since(position.sequence, _BATCH)):
             self._warn_of_gap(position.sequence + 1, records[0].sequence)
             for record in records:
@@ -135,34 +143,59 @@ class Follower:
     def _handle(self, record: Record, epoch: int) -> bool:
         """Deliver an event, or give it up and keep it as a dead letter. False: neither, before the end."""
         _, _, event = to_frames(record, epoch)
-        hook = self._bound.hook
-        attempt = 0
-        while True:
-            attempt += 1
-            last_one = self._stopping
-            if time.monotonic() >= self._stop_at:
-                return False
+        here, hook = Position(epoch, record.sequence), self._bound.hook
+        while self._rest(self._seconds_until_due(here)) and time.monotonic() < self._stop_at:
+            began = time.monotonic()
             ended = self._deliver(event)
             if not ended.error:
                 self._say(record, ended, "DEBUG", "was delivered")
-                self._note(Position(epoch, record.sequence))
+                self._note(here)
                 return True
-            if last_one or (ended.late and time.monotonic() >= self._stop_at):
-                self._say(record, ended, "WARNING", "failed; it is tried again at the next start")
+            had = self._stop_at - began
+            cut_short = ended.late and had < hook.timeout_seconds
+            if cut_short and had < self._fair_seconds:
+                what = "was ended, because the work has; it is tried again at the next start"
+                self._say(record, ended, "WARNING", what)
                 return False
-            if attempt >= hook.attempts:
-                self._give_up(record, event, epoch, ended)
+            tried = self._tried_in_vain(here)
+            if tried.attempts >= hook.attempts:
+                self._give_up(record, event, epoch, ended, tried.attempts)
                 return True
-            seconds = backoff(hook.retry_seconds, hook.retry_max_seconds, attempt)
-            again = f"failed; attempt {attempt} of {hook.attempts}, tried again in {seconds:g} s"
-            self._say(record, ended, "WARNING", again)
-            self._rest(seconds)
+            self._say_failed(record, ended, tried.attempts, cut_short)
+            self._opened_store().note_tried(self._bound.key, tried)
+        return False
+
+    def _tried_in_vain(self, here: Position) -> Tried:
+        """Once more. For ourselves first: nothing is tried for ever because a disk is full."""
+        attempts = self._attempts_at(here) + 1
+        self._tried = Tried(here, attempts, _now() + self._seconds_after(attempts))
+        return self._tried
+
+    def _seconds_after(self, attempts: int) -> float:
+        return backoff(self._bound.hook.retry_seconds, self._bound.hook.retry_max_seconds, attempts)
+
+    def _say_failed(self, record: Record, ended: Ended, attempts: int, cut_short: bool) -> None:
+        why = ", because a pass without a daemon waits no longer" if cut_short else ""
+        again = "at the next start" if self._stopping else f"in {self._seconds_after(attempts):g} s"
+        what = f"failed{why}; attempt {attempts} of {self._bound.hook.attempts}, tried again {again}"
+        self._say(record, ended, "WARNING", what)
+
+    def _attempts_at(self, here: Position) -> int:
+        return self._tried.attempts if self._tried is not None and self._tried.position == here else 0
+
+    def _seconds_until_due(self, here: Position) -> float:
+        if self._tried is None or not (attempts := self._attempts_at(here)):
+            return 0.0
+        most = self._seconds_after(attempts)
+        left = self._tried.due - _now()
+        # More than that is left only if the clock was wrong, or the settings say something else by now.
+        return max(left, 0.0) if left <= most + _A_LITTLE_SECONDS else 0.0
 
     def _deliver(self, event: bytes) -> Ended:
         directory = self._journal_file.parent
         return deliver(self._bound, event, directory, stop_at=lambda: self._stop_at, wakeup=self._wakeup)
 
-    def _give_up(self, record: Record, event: bytes, epoch: int, ended: Ended) -> None:
+    def _give_up(self, record: Record, event: bytes, epoch: int, ended: Ended, attempts: int) -> None:
         letter = Letter(
             hook=self._bound.key,
             runs=self._bound.label,
@@ -172,7 +205,7 @@ class Follower:
             subject=record.key,
             message=Raw(event),
             error=reason(ended),
-            attempts=self._bound.hook.attempts,
+            attempts=attempts,
             at=datetime.now(UTC),
         )
         dropped = self._opened_store().bury(letter)
@@ -182,7 +215,7 @@ class Follower:
         if dropped:
             logger.warning(
                 "hook {}: more than {} events could not be delivered, the oldest is not listed any more",
-                self._name,
+                self._bound.name,
                 MOST_LETTERS,
             )
 
@@ -192,14 +225,17 @@ class Follower:
             known["error"] = reason(ended)
         subject = f" {record.key}" if record.key != DAEMON_KEY else ""
         why = f" ({in_a_line(ended)})" if ended.error else ""
-        line = f"hook {self._name}: #{record.sequence}{subject} {what}{why}"
+        line = f"hook {self._bound.name}: #{record.sequence}{subject} {what}{why}"
         logger.bind(seconds=round(ended.seconds, 3), **known).log(level, "{}", line)
 
-    def _rest(self, seconds: float) -> None:
-        """Sleep for so long, whatever is recorded meanwhile; less if it is time to stop."""
+    def _rest(self, seconds: float) -> bool:
+        """Sleep for so long, whatever is recorded meanwhile. False: not so long, it is time to stop."""
         until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0:
+            if self._stopping:
+                return False
             self._wakeup.wait(min(left, _LONGEST_SLEEP_SECONDS))
+        return True
 
     def _note(self, position: Position) -> None:
         # First of all for ourselves: what is delivered is not delivered again because a disk is full.
@@ -217,13 +253,19 @@ class Follower:
         if first > expected:
             logger.warning(
                 "hook {}: {} gone, pruned before it got so far; it goes on after that",
-                self._name,
+                self._bound.name,
                 events_are(expected, first - 1),
             )
 
-    def _opened_position(self) -> Position:
-        if self._position is None:
-            self._position = self._noted = self._opened_store().position(self._bound.key, self._newest)
+    def _position_in(self, newest: Position) -> Position:
+        """Where the hook is in the journal, whose newest event this is."""
+        position = self._position or self._begin(self._newest)
+        return position if placed(position, newest) == position else self._begin(newest)
+
+    def _begin(self, newest: Position) -> Position:
+        store = self._opened_store()
+        self._position = self._noted = begin(store, self._bound, newest)
+        self._tried = store.tried(self._bound.key)
         return self._position
 
     def _opened_store(self) -> Store:
@@ -253,10 +295,42 @@ class Follower:
         logger.bind(error=str(error)).opt(exception=None if foreseen else error).error(
             "hook {} cannot go on ({}). The work goes on, nothing is lost: events are in the journal, and "
             "this is tried again every {:g} s",
-            self._name,
+            self._bound.name,
             error,
             _STUMBLED_SECONDS,
         )
+
+
+def begin(store: Store, bound: BoundHook, newest: Position) -> Position:
+    """The last event that a hook needs no more: noted, for good and with a warning, if it is another now.
+
+    Args:
+        newest: where the journal ends, and a hook that is new begins.
+    """
+    known = store.positions().get(bound.key)
+    position = placed(known, newest)
+    if position == known:
+        return position
+    store.begin(bound.key, position)
+    if known is not None:
+        logger.warning("hook {}: {}", bound.name, _why_moved(known, newest))
+    return position
+
+
+def placed(known: Position | None, newest: Position) -> Position:
+    """A position in the journal that ends with ``newest``: in one that was put back, not after its end."""
+    if known is None:
+        return newest
+    return min(known, newest) if known.epoch == newest.epoch else Position(newest.epoch, 0)
+
+
+def _why_moved(known: Position, newest: Position) -> str:
+    if known.epoch != newest.epoch:
+        return "the journal is another one than before; it begins with the first event there"
+    return (
+        f"the journal ends with #{newest.sequence}, and the hook had got to #{known.sequence}: an older copy "
+        f"was put back; it goes on after #{newest.sequence}"
+    )
 
 
 def reason(ended: Ended) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 from loguru import logger
@@ -48,10 +48,30 @@ CREATE INDEX letters_by_hook ON letters (hook, number);
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+# Beside the others and by itself: a file that was made before there were such still serves.
+_TRIES = """
+CREATE TABLE IF NOT EXISTS tries (
+    hook TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    due REAL NOT NULL
+) WITHOUT ROWID
+"""
 _COLUMNS = "hook, runs, epoch, sequence, event, subject, message, error, attempts, at"
 _BUSY_MS = 5000
 _MAKING = threading.Lock()
 """What is damaged is set aside once, and not also what another hook has just begun anew."""
+
+
+class Tried(NamedTuple):
+    """An event that a hook was given in vain so far."""
+
+    position: Position
+    attempts: int
+    """How often."""
+    due: float
+    """When it is tried again, in seconds since 1970."""
 
 
 class Letter(Struct, frozen=True):
@@ -125,6 +145,8 @@ class Store:
             if create and is_empty(connection):
                 connection.execute(_SCHEMA)
             _require_ours(connection)
+            if create:
+                connection.execute(_TRIES)
         except BaseException:
             connection.close()
             raise
@@ -135,21 +157,37 @@ class Store:
         rows = self._connection.execute("SELECT hook, epoch, sequence FROM positions")
         return {str(hook): Position(epoch, sequence) for hook, epoch, sequence in rows}
 
-    def position(self, hook: str, newest: Position) -> Position:
-        """How far a hook is; for one that is new, from now on and for good, ``newest``."""
-        known = self.positions().get(hook)
-        if known is None:
-            self.note(hook, newest)
-        return known or newest
+    def begin(self, hook: str, position: Position) -> None:
+        """A hook goes on from here, wherever it was: what was tried after that is another event by now."""
+        with self._connection as connection:
+            self.note(hook, position)
+            connection.execute("DELETE FROM tries WHERE hook = ?", (hook,))
 
     def note(self, hook: str, position: Position) -> None:
         """A hook has got so far."""
-        self._connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (hook, *position))
+        with self._connection as connection:
+            connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (hook, *position))
+            connection.execute(
+                "DELETE FROM tries WHERE hook = ? AND NOT (epoch = ? AND sequence > ?)", (hook, *position)
+            )
+
+    def tried(self, hook: str) -> Tried | None:
+        """The event that a hook is about to be given again."""
+        rows = self._connection.execute(
+            "SELECT epoch, sequence, attempts, due FROM tries WHERE hook = ?", (hook,)
+        )
+        return next((Tried(Position(epoch, number), count, due) for epoch, number, count, due in rows), None)
+
+    def note_tried(self, hook: str, tried: Tried) -> None:
+        """A hook could not be given an event."""
+        row = (hook, *tried.position, tried.attempts, tried.due)
+        self._connection.execute("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?)", row)
 
     def keep_only(self, hooks: Collection[str]) -> None:
         """Forget how far all other hooks were."""
         marks = ", ".join("?" * len(hooks))
-        self._connection.execute(f"DELETE FROM positions WHERE hook NOT IN ({marks})", tuple(hooks))  # noqa: S608
+        for table in ("positions", "tries"):
+            self._connection.execute(f"DELETE FROM {table} WHERE hook NOT IN ({marks})", tuple(hooks))  # noqa: S608
 
     def bury(self, letter: Letter) -> int:
         """Keep a dead letter; its hook has got past it. Returns how many old ones were dropped for it."""
