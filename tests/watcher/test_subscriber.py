@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import pytest
 import zmq
 
 from tests.watcher.bus import AT, KEY, LONG, Bus, free_port, in_use, logged, wait_until
+from tests.watcher.processes import Child
 from tests.watcher.recording import key_of, recording
 from watcher import publisher, wire
 from watcher.answers import REPLAY_LIMIT, SNAPSHOT_LIMIT
@@ -725,6 +728,182 @@ class TestPatience:
         finally:
             ended.set()
             writer.join()
+
+
+class SignalError(Exception):
+    """What a signal handler raises."""
+
+
+class TestASignalHandler:
+    def test_may_close_it(self, bus: Bus) -> None:
+        program = """
+from watcher.subscriber import ClosedError, Subscriber
+
+source = Subscriber(*sys.argv[1:])
+signal.signal(signal.SIGUSR1, lambda *_: source.close())
+say("ready")
+say(list(source))
+"""
+        with Child(program, bus.publish, bus.replay) as child:
+            assert child.said() == "ready"
+            child.process.send_signal(signal.SIGUSR1)
+            assert child.said() == "[]"
+            assert child.end() == 0
+
+    @pytest.mark.parametrize("asked", ["receive", "snapshot"])
+    def test_may_close_it_at_any_moment(self, bus: Bus, asked: str) -> None:
+        bus.start()
+        before = in_use()
+        source = Subscriber(bus.publish, bus.replay)
+
+        class Closing(zmq.Socket[bytes]):
+            def recv_multipart(self, *arguments: Any, **options: Any) -> Any:
+                source.close()
+                return super().recv_multipart(*arguments, **options)
+
+        source._dealer = Closing.shadow(source._past.underlying)
+        with pytest.raises(ClosedError):
+            getattr(source, asked)()
+        wait_until(lambda: in_use() == before)
+
+    def test_that_closes_it_over_an_event_leaves_that(self, bus: Bus, tmp_path: Path) -> None:
+        bus.record(3)
+        bus.start()
+        source = Subscriber(bus.publish, bus.replay, since=0, position=tmp_path / "last-event")
+        take(source, 1)
+        source._following._is_wanted = lambda _: not source.close()  # type: ignore[func-returns-value]
+        with pytest.raises(ClosedError):
+            receive(source)
+        with Subscriber(bus.publish, bus.replay, position=tmp_path / "last-event") as source:
+            assert take(source, 2) == [2, 3]
+
+    def test_may_raise_over_an_event(self, bus: Bus, join: Join) -> None:
+        bus.record(3)
+        bus.start()
+        source = join(since=0)
+        turn = source._turn
+
+        def interrupted() -> Message | None:
+            if turn() is None:
+                return None
+            source._turn = turn  # type: ignore[method-assign]
+            raise SignalError
+
+        source._turn = interrupted  # type: ignore[method-assign]
+        with pytest.raises(SignalError):
+            receive(source)
+        assert source.sequence == 0
+        assert take(source, 3) == [1, 2, 3]
+
+    def test_may_raise_amidst_a_question(self, bus: Bus, join: Join) -> None:
+        source = join(since=0)  # there is nobody to ask yet
+        source._dealer = Torn.shadow(source._past.underlying)
+        bus.record(3)
+        bus.start()
+        with pytest.raises(SignalError):
+            receive(source)
+        assert take(source, 3) == [1, 2, 3]
+
+
+class Torn(zmq.Socket[bytes]):
+    """One that is interrupted over the second frame."""
+
+    def send_multipart(self, msg_parts: Any, *_: Any, **__: Any) -> Any:
+        self.send(msg_parts[0], zmq.SNDMORE | zmq.NOBLOCK)
+        raise SignalError
+
+
+def wait_for_its_user(source: Subscriber) -> None:
+    wait_until(lambda: source._user is not None)
+
+
+class TestAnotherThread:
+    def test_may_close_it(self, bus: Bus) -> None:
+        before = in_use()
+        with ThreadPoolExecutor(1) as another:
+            for _ in range(20):
+                source = Subscriber(bus.publish, bus.replay)
+                ends = another.submit(list, source)
+                wait_for_its_user(source)
+                source.close()
+                assert ends.result(10.0) == []
+        wait_until(lambda: in_use() == before)
+
+    def test_may_close_it_amidst_events(self, bus: Bus, tmp_path: Path) -> None:
+        bus.record(2000)
+        bus.start()
+        seen: list[int] = []
+        with ThreadPoolExecutor(1) as another:
+            while seen[-1:] != [2000]:
+                source = Subscriber(bus.publish, bus.replay, since=0, position=tmp_path / "last-event")
+                first = threading.Event()
+                ends = another.submit(self.follow, source, seen, first)
+                assert first.wait(10.0)
+                source.close()
+                assert ends.result(10.0)
+        assert seen == sorted(seen), "what it had in hand may come again"
+        assert set(seen) == {*numbers(1, 2000)}
+
+    @staticmethod
+    def follow(source: Subscriber, seen: list[int], first: threading.Event) -> bool:
+        for message in source:
+            seen.append(message.sequence)
+            first.set()
+            if message.sequence == 2000:
+                break
+        return True
+
+    def test_may_not_wait_at_the_same_time(self, bus: Bus) -> None:
+        source = Subscriber(bus.publish, bus.replay)
+        with ThreadPoolExecutor(1) as another:
+            ends = another.submit(list, source)
+            wait_for_its_user(source)
+            with pytest.raises(RuntimeError, match="another thread is waiting for an event already"):
+                source.receive(0.0)
+            source.close()
+            assert ends.result(10.0) == []
+
+
+class TestDropping:
+    """What is left without `close` must hold up neither the garbage collector nor the end of the program."""
+
+    @pytest.mark.parametrize("how", ["alone", "in a cycle"])
+    def test_closes_it(self, bus: Bus, tmp_path: Path, how: str) -> None:
+        file = tmp_path / "last-event"
+        bus.record(3)
+        bus.start()
+        before = in_use()
+        with pytest.warns(ResourceWarning, match="a subscriber was dropped that had not been closed"):
+            self.drop(Subscriber(bus.publish, bus.replay, since=0, position=file), how)
+        wait_until(lambda: in_use() == before)
+        with Subscriber(bus.publish, bus.replay, position=file) as source:
+            assert take(source, 3) == [1, 2, 3]
+
+    @staticmethod
+    def drop(source: Subscriber, how: str) -> None:
+        take(source, 1)
+        if how == "in a cycle":
+            cycle: list[Any] = [source]
+            cycle.append(cycle)
+            del source, cycle
+            gc.collect()
+
+    def test_lets_the_program_end(self, bus: Bus) -> None:
+        program = """
+import gc
+from watcher.subscriber import Subscriber
+
+def first():
+    return Subscriber(*sys.argv[1:], since=0).receive(0.01)
+
+say(first())
+gc.collect()
+kept = Subscriber(*sys.argv[1:], since=0)
+say(kept.receive(0.01))
+"""
+        with Child(program, bus.publish, bus.replay) as child:
+            assert (child.said(), child.said()) == ("None", "None")
+            assert child.end() == 0
 
 
 class TestLeaving:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import queue
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -209,6 +212,20 @@ class TestOtherTasks:
 
         run(test())
 
+    def test_may_close_it_from_another_thread(self, bus: Bus) -> None:
+        made: queue.SimpleQueue[AsyncSubscriber] = queue.SimpleQueue()
+
+        async def follow() -> list[int]:
+            source = AsyncSubscriber(bus.publish, bus.replay)
+            assert await source.receive(0.0) is None
+            made.put(source)
+            return [event.sequence async for event in source]
+
+        with ThreadPoolExecutor(1) as another:
+            ends = another.submit(asyncio.run, follow())
+            asyncio.run(made.get(timeout=PATIENCE_SECONDS).close())
+            assert ends.result(PATIENCE_SECONDS) == []
+
     def test_may_not_wait_at_the_same_time(self, bus: Bus, run: Run) -> None:
         async def test() -> None:
             async with AsyncSubscriber(bus.publish, bus.replay, since=0) as source:
@@ -238,6 +255,19 @@ class TestLeaving:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
+            asyncio.run(test())
+        wait_until(lambda: in_use() == before)
+
+    def test_by_dropping_it(self, bus: Bus) -> None:
+        bus.record(2)
+        bus.start()
+        before = in_use()
+
+        async def test() -> None:
+            assert await take(AsyncSubscriber(bus.publish, bus.replay, since=0), 2)
+            gc.collect()
+
+        with pytest.warns(ResourceWarning, match="a subscriber was dropped that had not been closed"):
             asyncio.run(test())
         wait_until(lambda: in_use() == before)
 

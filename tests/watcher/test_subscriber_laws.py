@@ -21,7 +21,7 @@ from watcher.subscriber.following import (
 )
 from watcher.subscriber.gathering import Snapshot
 from watcher.subscriber.questions import Question
-from watcher.wire import DatabaseState, Frames, Position, Replay
+from watcher.wire import DatabaseState, Frames, Message, Position, Replay
 
 LIMIT = 3
 """Events, or databases, in one answer."""
@@ -43,6 +43,14 @@ def event(number: int, epoch: int = 1) -> Frames:
 
 def progress(head: int, epoch: int = 1) -> Frames:
     return wire.progress_frames(key_of(head), Progress("backup", 1, 2), epoch, head, 1, AT)
+
+
+def handed_out_by(following: Following) -> Message | None:
+    """The next message, as the subscribers hand it out."""
+    following.done()
+    message = following.upcoming()
+    following.handed_out = message is not None
+    return message
 
 
 class Journals:
@@ -202,7 +210,7 @@ class World:
         self.now += number / 5
 
     def take(self, number: int) -> None:
-        while (message := self.following.next()) is not None:
+        while (message := handed_out_by(self.following)) is not None:
             if message.sequence:
                 epoch, sequence = self.following.position
                 assert message.id == f"{epoch:x}-{sequence}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from watcher.subscriber.place import PositionFile
 from watcher.wire import Position
 
 HERE = Position(0x1A2B, 42)
+OF_AN_EARLIER_VERSION = b"tickward 1a2b-42                                       e72235e2\n"
 
 
 @pytest.fixture
@@ -67,6 +70,27 @@ class TestGoingOn:
         bus.start()
         with Subscriber(bus.publish, bus.replay, position=file) as source:
             assert take(source, 4) == [1, 2, 3, 4]
+
+    def test_in_the_journal_that_it_had_before(self, bus: Bus, file: Path, tmp_path: Path) -> None:
+        """As after a daemon of another configuration was at the address for a moment."""
+        bus.record(5)
+        bus.start()
+        with Subscriber(bus.publish, bus.replay, since=0, position=file) as source:
+            take(source, 5)
+        bus.stop()
+        shutil.copy(bus.file, tmp_path / "first")
+        bus.new_journal()
+        bus.record(2)
+        bus.start()
+        with Subscriber(bus.publish, bus.replay, position=file) as source:
+            assert take(source, 2) == [1, 2]
+        bus.stop()
+        bus.new_journal()
+        shutil.copy(tmp_path / "first", bus.file)
+        bus.record(1)
+        bus.start()
+        with Subscriber(bus.publish, bus.replay, position=file) as source:
+            assert take(source, 1) == [6]
 
     def test_with_what_is_new_if_nothing_was_noted(self, bus: Bus, file: Path) -> None:
         bus.record(3)
@@ -189,14 +213,14 @@ class TestWhenItIsNoted:
             opened.sync_if_due()
         before = len(synced)
         opened.close()
-        assert (before, len(synced)) == (2, 3)  # the new file and its directory; in the end
+        assert (before, len(synced)) == (3, 4)  # the new file and its directory; the first note; in the end
         monkeypatch.setattr(place, "_SYNC_SECONDS", 0.0)
         opened = PositionFile(file)
         opened.note(HERE)
         opened.sync_if_due()
         opened.sync_if_due()
         opened.close()
-        assert len(synced) == 4
+        assert len(synced) == 5
 
 
 class TestTheFile:
@@ -207,17 +231,95 @@ class TestTheFile:
         opened.note(HERE)
         opened.close()
         assert file.read_bytes().startswith(b"tickward 1a2b-42 ")
-        assert len(longest) == len(file.read_bytes()) == 64
-        assert len(file.read_text().splitlines()) == 1
-        assert PositionFile(file).noted == HERE
+        assert len(longest) == 64
+        assert len(file.read_text().splitlines()) == 1 + len(opened.left) == 2
+        assert read(file) == HERE
 
-    def test_that_is_empty_is_as_good_as_none(self, file: Path) -> None:
-        file.touch()
-        assert PositionFile(file).noted is None
+    def test_remembers_the_journals_that_it_has_left(self, file: Path) -> None:
+        opened = PositionFile(file)
+        for epoch in (1, 2, 3, 1, 2):
+            opened.note(Position(epoch, 10 * epoch))
+            opened.note(Position(epoch, 10 * epoch + 1))
+        opened.close()
+        again = PositionFile(file)
+        again.close()
+        assert again.noted == (2, 21)
+        assert [*again.left.values()] == [*opened.left.values()] == [(3, 31), (1, 11)]
+
+    def test_only_so_many_that_it_stays_in_one_sector(self, file: Path) -> None:
+        opened = PositionFile(file)
+        for epoch in range(1, 100):
+            opened.note(Position(2**64 - epoch, 2**64 - 1))
+        opened.close()
+        assert file.stat().st_size == 512
+        again = PositionFile(file)
+        again.close()
+        assert [*again.left] == [*opened.left] == [2**64 - epoch for epoch in range(92, 99)]
+
+    def test_of_an_earlier_version_is_read(self, file: Path) -> None:
+        file.write_bytes(OF_AN_EARLIER_VERSION)
+        assert read(file) == HERE
+
+    def test_says_that_nothing_was_noted_yet(self, file: Path) -> None:
+        opened = PositionFile(file)
+        assert file.read_bytes().startswith(b"tickward - ")
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
+        opened.abandon()  # as by a kill
+        assert read(file) is None
+
+    def test_is_made_where_a_link_leads(self, file: Path, tmp_path: Path) -> None:
+        file.symlink_to(tmp_path / "there")
+        PositionFile(file).close()
+        assert (tmp_path / "there").is_file()
+        assert file.is_symlink()
+
+    def test_is_made_where_there_are_no_hard_links(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        PositionFile(file).close()
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+    def test_is_made_by_one(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        link = os.link
+        monkeypatch.setattr(os, "link", lambda *names: [link(*names), link(*names)])  # it is second
+        PositionFile(file).close()
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+    def test_belongs_to_no_child_of_that_program(self, bus: Bus, file: Path) -> None:
+        bus.record(3)
+        bus.start()
+        program = """
+from watcher.subscriber import ClosedError, Subscriber
+
+with Subscriber(*sys.argv[1:3], since=0, position=sys.argv[3]) as source:
+    source.receive()
+    if os.fork() == 0:
+        try:
+            source.receive()
+        except ClosedError:
+            say(os.getpid())
+        wait()
+        os._exit(0)
+    signal.pause()
+"""
+        with Child(program, bus.publish, bus.replay, file) as child:
+            pid = int(child.said())
+            try:
+                child.kill()
+                with Subscriber(bus.publish, bus.replay, position=file) as source:
+                    assert take(source, 3) == [1, 2, 3]
+            finally:
+                os.kill(pid, signal.SIGKILL)
 
     @pytest.mark.parametrize(
         "content",
         [
+            b"",
+            OF_AN_EARLIER_VERSION[:63],
+            OF_AN_EARLIER_VERSION * 2 + b"\n",
+            OF_AN_EARLIER_VERSION * 9,
             b"tickward 1a2b-42\n",
             bytes(64),
             b"somebody's notes: " + b"x" * 45 + b"\n",

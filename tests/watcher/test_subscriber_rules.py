@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.watcher.bus import Frames, logged
-from tests.watcher.test_subscriber_laws import event, progress
+from tests.watcher.test_subscriber_laws import event, handed_out_by, progress
 from watcher import wire
 from watcher.subscriber.following import ASK_AGAIN_SECONDS, SILENCE_SECONDS, Following
 from watcher.subscriber.questions import Question, RefusedError
@@ -15,9 +15,9 @@ from watcher.wire import DatabaseState, Position, Refused, Replay, VersionError
 class Told:
     """A subscription that is told what a test wants to tell it, at the time 0 unless it says otherwise."""
 
-    def __init__(self, since: int | None = 0) -> None:
-        start = None if since is None else Position(wire.ANY_EPOCH, since)
-        self.following = Following(start, lambda _: True, 0.0)
+    def __init__(self, since: int | Position | None = 0, left: dict[int, int] | None = None) -> None:
+        start = Position(wire.ANY_EPOCH, since) if isinstance(since, int) else since
+        self.following = Following(start, lambda _: True, 0.0, left)
 
     def asks(self, now: float = 0.0) -> Question:
         assert now >= self.following.due
@@ -53,7 +53,7 @@ class Told:
 
     def hands_out(self) -> list[int]:
         found = []
-        while (message := self.following.next()) is not None:
+        while (message := handed_out_by(self.following)) is not None:
             found.append(message.sequence)
         return found
 
@@ -210,6 +210,80 @@ class TestAnswers:
         assert warnings == ["events 4 to 6 are no longer kept\n"]
 
 
+class TestWhatIsNoLongerKept:
+    def test_is_not_said_to_whoever_wants_what_is_kept(self) -> None:
+        told = Told(0)
+        told.asks()
+        with logged("WARNING") as warnings:
+            told.answer(0, [7, 8], 8, oldest=7)
+        assert (told.hands_out(), warnings) == ([7, 8], [])
+
+    def test_is_said_to_whoever_was_at_the_beginning_of_this_journal(self) -> None:
+        """As a position file says it after a kill over the first event."""
+        told = Told(Position(1, 0))
+        told.asks()
+        with logged("WARNING") as warnings:
+            told.answer(0, [7, 8], 8, oldest=7)
+        assert (told.hands_out(), warnings) == ([7, 8], ["events 1 to 6 are no longer kept\n"])
+
+    def test_is_said_once_something_was_had_even_if_that_was_nothing(self) -> None:
+        told = Told(0)
+        told.asks()
+        told.answer(0, [], 0, oldest=0)
+        told.hear(wire.heartbeat(1, 8))
+        told.asks(ASK_AGAIN_SECONDS)
+        with logged("WARNING") as warnings:
+            told.answer(0, [7, 8], 8, oldest=7, now=ASK_AGAIN_SECONDS)
+        assert (told.hands_out(), warnings) == ([7, 8], ["events 1 to 6 are no longer kept\n"])
+
+    def test_of_another_journal_is_said(self) -> None:
+        told = Told.in_step(5)
+        told.hear(wire.heartbeat(2, 8))
+        told.asks()
+        with logged("INFO") as lines:
+            told.answer(5, [], 8, epoch=2, oldest=7)
+            assert told.asks() == Question(wire.REPLAY, 2, 6)
+            told.answer(6, [7, 8], 8, epoch=2, oldest=7)
+        assert lines == [
+            "the daemon has another journal: its events are handed out from the first that it keeps\n",
+            "events 1 to 6 are no longer kept\n",
+        ]
+        assert told.hands_out() == [7, 8]
+
+    def test_of_an_older_copy_is_said(self) -> None:
+        told = Told.in_step(9)
+        told.hear(wire.heartbeat(1, 8))
+        told.asks()
+        with logged("WARNING") as warnings:
+            told.answer(9, [], 8, oldest=7)
+            told.asks()
+            told.answer(6, [7, 8], 8, oldest=7)
+        assert warnings[1:] == ["events 1 to 6 are no longer kept\n"]
+        assert told.hands_out() == [7, 8]
+
+
+class TestWhatASignalHandlerRaises:
+    def test_over_an_event_leaves_it_there(self) -> None:
+        told = Told()
+        told.asks()
+        told.answer(0, [1, 2], 2)
+        for _ in range(2):
+            upcoming = told.following.upcoming()
+            assert upcoming is not None
+            assert (upcoming.sequence, told.following.position.sequence) == (1, 0)
+        assert told.hands_out() == [1, 2]
+
+    def test_when_an_event_is_done_with_does_not_bring_it_again(self) -> None:
+        told = Told()
+        told.asks()
+        told.answer(0, [1, 2], 2)
+        assert told.following.upcoming()
+        told.following.handed_out = True
+        told.following.before, told.following.handed_out = told.following.position, False
+        assert told.hands_out() == [2]
+        assert told.following.position == (1, 2)
+
+
 class TestLiveMessages:
     def test_that_are_damaged_are_asked_for(self) -> None:
         told = Told.in_step()
@@ -237,6 +311,18 @@ class TestLiveMessages:
 
 
 class TestOtherJournals:
+    def test_that_were_left_in_an_earlier_life_are_gone_on_in(self) -> None:
+        told = Told(Position(2, 3), left={1: 6})
+        told.asks()
+        with logged("INFO") as lines:
+            told.answer(3, [], 6, epoch=1)
+        assert lines == [
+            "the daemon has a journal again that it had before: its events are handed out after 5\n"
+        ]
+        assert told.asks() == Question(wire.REPLAY, 1, 5)
+        told.answer(5, [6], 6)
+        assert told.hands_out() == [6]
+
     def test_only_so_many_are_remembered(self) -> None:
         told = Told.in_step()
         for epoch in range(2, 100):

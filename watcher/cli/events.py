@@ -13,7 +13,7 @@ from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
     from watcher.settings import Settings
-    from watcher.wire import Message
+    from watcher.wire import Message, Position
 
 app = typer.Typer(subcommand_metavar="[COMMAND]")
 
@@ -36,7 +36,8 @@ def events(
 ) -> None:
     """Show the lifecycle events that were recorded; with --follow also those to come.
 
-    They are read from the journal, and need no daemon; those to come are heard from it.
+    They are read from the journal, and need no daemon; those to come are heard from it. What is missing of
+    what was asked for, because it is no longer kept or not there yet, is said on stderr.
 
     Exit status: 0 done; 1 the journal or a file cannot be read; 2 usage or configuration.
 
@@ -89,26 +90,62 @@ def _known(names: list[str]) -> frozenset[str]:
 
 
 def _messages(settings: Settings, since: int | None, last: int, follow: bool) -> Iterator[Message]:
-    from watcher.cli.listening import subscriber
+    from watcher.cli.listening import say
     from watcher.journal import Journal
     from watcher.paths import journal_file
-    from watcher.wire import from_frames, to_frames
+    from watcher.wire import Position, from_frames, to_frames
 
     journal = Journal.open_for_reading(journal_file(settings.data))
-    position: int | str = 0
+    position = None
     if journal is not None:
         with journal:
-            # A number that is not there yet, or was another journal's: go on from the newest.
             head = journal.head()
+            if since is not None and since > head:
+                say(f"--since {since}: the newest event in this journal is {head}")
             number = max(0, head - last) if since is None else min(since, head)
+            is_asked_for = bool(since)  # else it is for what is kept, or for the last ones
             while records := journal.since(number):
+                first = records[0].sequence
+                if is_asked_for and first > number + 1:
+                    say(_gone(number + 1, first - 1))
+                is_asked_for = True
                 for record in records:
                     yield from_frames(to_frames(record, journal.epoch))
                     number = record.sequence
-            position = f"{journal.epoch:x}-{number}"
+            position = Position(journal.epoch, number)
     if follow:
-        with subscriber(settings, since=position) as stream:
-            yield from stream
+        yield from _heard(settings, position)
+
+
+def _heard(settings: Settings, position: Position | None) -> Iterator[Message]:
+    """What happens after that, by the daemon."""
+    from watcher.cli.listening import Own, say, subscriber, unlogged
+    from watcher.subscriber.place import id_of, position_of
+
+    own = Own(settings)
+    with unlogged(), subscriber(settings, since=id_of(position) if position else 0) as stream:
+        for message in stream:
+            if own.ignores(message.id):
+                continue
+            here = position_of(message.id)
+            if position and (line := _break(position, here)):
+                say(line)
+            position = here
+            yield message
+
+
+def _break(before: Position, after: Position) -> str:
+    """What is to be said of two events, if the second does not follow the first."""
+    if after.epoch != before.epoch:
+        line = "the daemon has another journal: its events follow"
+        return f"{line}; {_gone(1, after.sequence - 1)}" if after.sequence > 1 else line
+    if after.sequence <= before.sequence:
+        return "an older copy of the journal was put back: its events follow, some for a second time"
+    return _gone(before.sequence + 1, after.sequence - 1) if after.sequence > before.sequence + 1 else ""
+
+
+def _gone(first: int, last: int) -> str:
+    return f"events {first} to {last} are no longer kept"
 
 
 def as_json(message: Message) -> str:

@@ -13,6 +13,7 @@ from watcher.errors import ConfigError, TickwardError
 
 if TYPE_CHECKING:
     from watcher.cli.documents.waiting import Reached
+    from watcher.cli.listening import Own
     from watcher.settings import Settings
     from watcher.subscriber import Snapshot, Subscriber
     from watcher.wire import DatabaseState, Message
@@ -90,6 +91,8 @@ class _Wanted(NamedTuple):
 
         if state is None or self.fresh or not _is(state, self.event):
             return None
+        if _is_lost(state):
+            raise TickwardError(f"{self.key} was {self.event}, but is LOST: {state.problem}")
         return Reached(self.key, self.event, state.times.get(self.event), message=None, state=state)
 
     def by_message(self, message: Message) -> Reached | None:
@@ -120,8 +123,9 @@ def _awaited(settings: Settings, wanted: _Wanted, timeout: float | None) -> Reac
 
 def _heard(settings: Settings, wanted: _Wanted, deadline: float | None, *, expected: bool) -> Reached:
     """By a daemon: it says how things stand, then what happens. ``expected``: it is known to be there."""
-    from watcher.cli.listening import subscriber
+    from watcher.cli.listening import Own, subscriber
 
+    own = Own(settings)
     with subscriber(settings, streams={wanted.key.partition("/")[0]}) as listening:
         snapshot = _first_word(listening, settings.events.replay, deadline, expected=expected)
         if snapshot is None:
@@ -129,45 +133,61 @@ def _heard(settings: Settings, wanted: _Wanted, deadline: float | None, *, expec
                 f"{wanted.key}: no daemon was heard on {settings.events.replay}: `tickward run` starts one, "
                 "`tickward status` says how things stand without"
             )
+        own.require(snapshot.id)
         state = snapshot.databases.get(wanted.key)
         if reached := wanted.by_state(state):
             return reached
         while message := listening.receive(_left(deadline)):
+            own.require(message.id)
             if reached := wanted.by_message(message):
                 return reached
-        raise _not_in_time(wanted, _stands(listening, wanted.key, state))
+        raise _not_in_time(wanted, _stands(listening, own, wanted.key, state))
 
 
 def _first_word(
     listening: Subscriber, where: str, deadline: float | None, *, expected: bool
 ) -> Snapshot | None:
     """How things stand; None if nobody has said so in time."""
+    from watcher.cli.listening import say
+
     if expected:
         left = _left(deadline)
         return listening.snapshot(None if left is None else max(left, _REACH_SECONDS))
     snapshot = listening.snapshot(_REACH_SECONDS)
     if snapshot is not None or _left(deadline) == 0.0:
         return snapshot
-    _say(f"no daemon is heard on {where}: waiting for one; `tickward run` starts one")
+    say(f"no daemon is heard on {where}: waiting for one; `tickward run` starts one")
     return listening.snapshot(_left(deadline))
 
 
 def _recorded(settings: Settings, wanted: _Wanted, deadline: float | None) -> Reached:
-    """By the journal, as no daemon is running; and by one that comes."""
-    from watcher.cli.listening import subscriber
+    """By the journal, as no daemon is running; and by one that comes. Strangers are not listened to."""
+    from watcher.cli.listening import Own, say, subscriber, unlogged
 
     record = _Record(settings, wanted)
     if reached := record.look():
         return reached
     if _left(deadline) != 0.0:
         key, event = wanted.key, wanted.event
-        _say(f"no daemon is running: waiting until {key} is {event} all the same; `tickward run` starts one")
-        with subscriber(settings, streams={key.partition("/")[0]}) as listening:
+        say(f"no daemon is running: waiting until {key} is {event} all the same; `tickward run` starts one")
+        own, streams = Own(settings), {key.partition("/")[0]}
+        with unlogged(), subscriber(settings, since=record.id, streams=streams) as listening:
             while _left(deadline) != 0.0:
-                message = listening.receive(_left(deadline, _LOOK_SECONDS))
+                message = _own_word(listening, own, _left(deadline, _LOOK_SECONDS))
                 if reached := wanted.by_message(message) if message else record.look():
                     return reached
     raise _not_in_time(wanted, f"{_word(record.state, 'the journal')}; no daemon was running")
+
+
+def _own_word(listening: Subscriber, own: Own, seconds: float | None) -> Message | None:
+    """The next event that this configuration's daemon tells of within the time."""
+    until = None if seconds is None else time.monotonic() + seconds
+    while message := listening.receive(_left(until)):
+        if not own.ignores(message.id):
+            return message
+        if _left(until) == 0.0:
+            break
+    return None
 
 
 class _Record:
@@ -182,6 +202,13 @@ class _Record:
         self._data = resolved(settings).data
         self._file = journal_file(self._data)
         self._position: Position | None = None
+
+    @property
+    def id(self) -> str | None:
+        """Of the newest event at the last look."""
+        from watcher.subscriber.place import id_of
+
+        return id_of(self._position) if self._position else None
 
     def look(self) -> Reached | None:
         """If it is so, or has happened since the first look."""
@@ -209,10 +236,6 @@ class _Record:
         return None
 
 
-def _say(line: str) -> None:
-    typer.echo(f"tickward: {line}", err=True)
-
-
 def _left(deadline: float | None, most: float | None = None) -> float | None:
     """The seconds until then, at most so many; None: for ever."""
     if deadline is None:
@@ -231,9 +254,15 @@ def _is(state: DatabaseState, event: str) -> bool:
         return bool(state.hold)
     if event == "opened":
         return state.state == "active"
-    if event not in _LIFE or state.state not in _LIFE or (event not in _IMPLIED and event not in state.times):
+    implied = event in _IMPLIED or (event == "backed_up" and state.compressed_bytes)  # both copies are
+    if event not in _LIFE or state.state not in _LIFE or not (implied or event in state.times):
         return False  # not every day is compressed or archived before it expires
     return _LIFE.index(event) <= _LIFE.index(state.state)
+
+
+def _is_lost(state: DatabaseState) -> bool:
+    """Whether no good copy of it is left."""
+    return not state.path and state.state not in ("absent", "expired")
 
 
 def _is_passing(message: Message) -> bool:
@@ -241,11 +270,12 @@ def _is_passing(message: Message) -> bool:
     return message.event == "backed_up" and bool(message.data.get("live"))
 
 
-def _stands(listening: Subscriber, key: str, before: DatabaseState | None) -> str:
+def _stands(listening: Subscriber, own: Own, key: str, before: DatabaseState | None) -> str:
     """How the day stands, for whoever has waited in vain."""
     snapshot = listening.snapshot(_REACH_SECONDS)
     if snapshot is None:
         return "the daemon is not heard any more: `tickward status` says how things stand"
+    own.require(snapshot.id)
     return _word(snapshot.databases.get(key, before), "the daemon")
 
 

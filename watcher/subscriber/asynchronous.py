@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import zmq
-
-from watcher.subscriber.client import Client, ClosedError, deadline_of, is_over
+from watcher.subscriber.client import Client, ClosedError, Open, deadline_of, is_over
 from watcher.subscriber.gathering import Snapshot
 from watcher.wire import Message
 
@@ -18,6 +16,8 @@ class AsyncSubscriber(Client):
     __doc__ = Client.__doc__
 
     _waiting = False
+    _loop: asyncio.AbstractEventLoop | None = None
+    """Where it is at home: its sockets are not to be closed from anywhere else while that is running."""
 
     async def receive(self, timeout_seconds: float | None = None) -> Message | None:
         """The next event; None if there was none within the time. If it is cancelled nothing is lost.
@@ -38,6 +38,7 @@ class AsyncSubscriber(Client):
                 message = self._turn()
                 if message is None and is_over(deadline):
                     return None
+            self._following.handed_out = True
             return message
 
     async def snapshot(self, timeout_seconds: float | None = None) -> Snapshot | None:
@@ -63,8 +64,15 @@ class AsyncSubscriber(Client):
                 yield message
 
     async def close(self) -> None:
-        """Leave nothing open. What was handed out counts as done."""
-        self._close(note=True)
+        """Leave nothing open. What was handed out counts as done.
+
+        From another thread as well: it is closed in its own.
+        """
+        loop = self._loop
+        if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
+            self._close(note=True)
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.close(), loop))
 
     async def __aenter__(self) -> AsyncSubscriber:
         return self
@@ -72,10 +80,15 @@ class AsyncSubscriber(Client):
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close(note=kind is None)  # whoever stumbled over an event is to get it again
 
-    def _tools(self) -> tuple[zmq.Context[Any], Any]:
+    def _opened(self) -> Open:
         import zmq.asyncio  # noqa: PLC0415 (nobody else needs it)
 
-        return zmq.asyncio.Context(), zmq.asyncio.Poller()
+        return Open(zmq.asyncio.Context(), None)
+
+    def _new_poller(self) -> Any:
+        import zmq.asyncio  # noqa: PLC0415
+
+        return zmq.asyncio.Poller()
 
     async def _wait(self, timeout_ms: int) -> None:
         if not timeout_ms:
@@ -93,7 +106,7 @@ class AsyncSubscriber(Client):
     def _alone(self) -> Iterator[None]:
         if self._waiting:
             raise RuntimeError("another task is waiting for an event already: give each its own subscriber")
-        self._waiting = True
+        self._waiting, self._loop = True, asyncio.get_running_loop()
         try:
             yield
         finally:

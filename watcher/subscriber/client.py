@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+import warnings
+import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
+from msgspec import Struct
 
 from watcher import wire
 from watcher.errors import TickwardError
@@ -17,6 +21,7 @@ from watcher.events import EVENTS, UNRECORDED
 from watcher.subscriber.following import Following
 from watcher.subscriber.gathering import Snapshot
 from watcher.subscriber.place import PositionFile, id_of, position_of
+from watcher.wakeup import Wakeup
 from watcher.wire import Message, Position
 
 if TYPE_CHECKING:
@@ -30,7 +35,8 @@ _ANSWERS = 10
 _AT_ONCE = 500
 """Messages that are read from a socket before anything else is looked at."""
 _LONGEST_MESSAGE_BYTES = 64 << 20
-_LONGEST_WAIT_SECONDS = 3600.0
+_LONGEST_WAIT_SECONDS = 5.0
+"""A signal that comes in the moment before waiting is handled only after it."""
 
 
 class ClosedError(TickwardError):
@@ -40,11 +46,63 @@ class ClosedError(TickwardError):
         super().__init__("this subscriber is closed: make another one to go on")
 
 
-class Client:
-    """One subscription. Belongs to whoever uses it: not to be shared by threads, or with a forked child.
+class Open:
+    """What is open for a subscriber. Knows nothing of it, and so outlives one that was dropped."""
 
-    If the daemon begins another journal, the events of that one are handed out from its first. The same if
-    an older copy of the journal was put back, as far as that can be seen: then some come a second time.
+    def __init__(self, context: zmq.Context[Any], wakeup: Wakeup | None) -> None:
+        self.context = context
+        self.sockets: list[zmq.Socket[Any]] = []
+        self.wakeup = wakeup
+        """What a poller is woken with, where closing the sockets does not do so."""
+        self.file: PositionFile | None = None
+
+    def close(self) -> None:
+        try:
+            if self.file is not None:
+                self.file.close()
+        finally:
+            if self.wakeup is not None:
+                self.wakeup.close()
+            for socket in self.sockets:
+                socket.close(linger=0)
+            self.context.destroy(linger=0)
+
+    def abandon(self) -> None:
+        """In a forked child: give back what would be kept from the parent, and leave its sockets alone."""
+        if self.file is not None:
+            self.file.abandon()
+        if self.wakeup is not None:
+            self.wakeup.close()
+
+
+def _close_dropped(was_open: Open) -> None:
+    # Not left to pyzmq: its context waits for sockets for ever that the garbage collector has made it forget.
+    was_open.close()
+    warnings.warn("a subscriber was dropped that had not been closed", ResourceWarning, stacklevel=2)
+
+
+class _Filter(Struct, frozen=True):
+    """What is to be handed out."""
+
+    events: frozenset[str] | None
+    streams: frozenset[str] | None
+    progress: bool
+
+    def __call__(self, message: Message) -> bool:
+        if self.streams is not None and message.stream not in self.streams:
+            return False
+        if not message.sequence:
+            return self.progress
+        return self.events is None or message.event in self.events
+
+
+class Client:
+    """One subscription. Belongs to whoever uses it: not to be shared by threads, but for `close`. In a child
+    that is forked it is closed.
+
+    If the daemon begins another journal, the events of that one are handed out from the first that it keeps;
+    if it comes back to one, from where that was left. If an older copy of the journal was put back, its
+    events are handed out from the first as well, as far as that can be seen: then some come a second time.
 
     Args:
         publish: the address of the daemon's XPUB socket (``events.publish``).
@@ -77,25 +135,35 @@ class Client:
         progress: bool = False,
         credentials: Credentials | None = None,
     ) -> None:
-        self._events = None if events is None else _known(events)
-        self._streams = None if streams is None else _names(streams)
-        self._progress = progress
+        wanted = _Filter(
+            None if events is None else _known(events),
+            None if streams is None else _names(streams),
+            progress,
+        )
         start = None if since is None else position_of(since)
-        self._context, self._poller = self._tools()
+        self._replay, self._credentials = replay, credentials
         self._held_up = False
         """Whether a question is to be put, and there is nobody who takes it."""
+        self._torn = False
+        """Whether a question may have left in part only."""
         self._closed = False
         self._file = None
+        self._open = self._opened()
+        self._dropped = weakref.finalize(self, _close_dropped, self._open)
+        self._dropped.atexit = False  # a thread may be waiting then; and the kernel closes all of it
+        _all.add(self)
         try:
+            left = {}
             if position is not None:
-                self._file = PositionFile(Path(position))
+                self._open.file = self._file = PositionFile(Path(position))
                 start = self._file.noted or start
-            self._following = Following(start, self._is_wanted, time.monotonic())
-            self._live = self._connected(zmq.SUB, publish, credentials)
-            self._past = self._connected(zmq.DEALER, replay, credentials)
+                left = {each.epoch: each.sequence + 1 for each in self._file.left.values()}
+            self._following = Following(start, wanted, time.monotonic(), left)
+            self._poller = self._new_poller()
+            self._live = self._connected(zmq.SUB, publish)
             # Whatever those are for the one who waits: nothing is read or sent here but what can be at once.
             self._sub: zmq.Socket[bytes] = zmq.Socket.shadow(self._live.underlying)
-            self._dealer: zmq.Socket[bytes] = zmq.Socket.shadow(self._past.underlying)
+            self._connect_to_ask()
             self._ask()
         except BaseException:  # Ctrl-C as well: what is left open would hold up the end of the program
             self._close(note=False)
@@ -112,12 +180,22 @@ class Client:
         position = self._following.position
         return None if position.epoch == wire.ANY_EPOCH else id_of(position)
 
-    def _tools(self) -> tuple[zmq.Context[Any], Any]:
-        """A context, and a poller that waits as this subscriber does."""
+    def _opened(self) -> Open:
+        """With a context for sockets that wait as this subscriber does."""
         raise NotImplementedError
 
-    def _connected(self, kind: int, endpoint: str, credentials: Credentials | None) -> zmq.Socket[Any]:
-        socket: zmq.Socket[Any] = self._context.socket(kind)
+    def _new_poller(self) -> Any:
+        """One that waits so."""
+        raise NotImplementedError
+
+    def _connect_to_ask(self) -> None:
+        self._past = self._connected(zmq.DEALER, self._replay)
+        self._dealer: zmq.Socket[bytes] = zmq.Socket.shadow(self._past.underlying)
+        self._torn = False
+
+    def _connected(self, kind: int, endpoint: str) -> zmq.Socket[Any]:
+        socket: zmq.Socket[Any] = self._open.context.socket(kind)
+        self._open.sockets.append(socket)
         if kind == zmq.SUB:
             socket.rcvhwm = _QUEUE
             socket.subscribe(b"")  # filtering here, not there: only so can a gap be told from a filter
@@ -132,41 +210,39 @@ class Client:
         socket.tcp_keepalive_idle, socket.tcp_keepalive_intvl, socket.tcp_keepalive_cnt = 5, 1, 3
         socket.tcp_maxrt = 8000
         socket.ipv6 = "[" in endpoint
-        if credentials is not None:
-            socket.curve_publickey, socket.curve_secretkey = credentials.key
-            socket.curve_serverkey = credentials.server
+        if self._credentials is not None:
+            socket.curve_publickey, socket.curve_secretkey = self._credentials.key
+            socket.curve_serverkey = self._credentials.server
         socket.connect(endpoint)
         return socket
 
-    def _is_wanted(self, message: Message) -> bool:
-        if self._streams is not None and message.stream not in self._streams:
-            return False
-        if not message.sequence:
-            return self._progress
-        return self._events is None or message.event in self._events
-
     def _at_hand(self) -> Message | None:
         """The next message, if it has come already. The one before it is done with."""
+        self._finish()
+        return self._following.upcoming()
+
+    def _finish(self) -> None:
+        """What was handed out last is done with."""
         if self._closed:
             raise ClosedError
+        if self._torn:
+            self._mend()
+        self._following.done()
         self._note(self._following.position)
-        return self._following.next()
 
     def _turn(self) -> Message | None:
         """Read what there is and ask for what is missing; the next message, if that has brought one."""
         self._take()
-        message = self._following.next()
+        message = self._following.upcoming()
         if message is not None and self._file is not None and self._file.noted is None:
             # Whoever is killed over the very first event is to get it again, not what is new then.
-            self._note(self._following.before)
+            self._note(self._following.position)
         return message
 
     @contextmanager
     def _asking_for_snapshot(self) -> Iterator[None]:
         """However it ends, events go on: after the snapshot, or as if it had not been asked for."""
-        if self._closed:
-            raise ClosedError
-        self._note(self._following.position)
+        self._finish()
         self._following.begin_snapshot(time.monotonic())
         try:
             yield
@@ -203,12 +279,22 @@ class Client:
         self._held_up = False
         if now < self._following.due:
             return
+        self._torn = True
         try:
             self._dealer.send_multipart(self._following.question().frames(), zmq.NOBLOCK)
         except zmq.Again:
             self._held_up = True
         else:
             self._following.asked(now)
+        self._torn = False
+
+    def _mend(self) -> None:
+        """What a signal handler raised came between the frames of a question: those go with their socket."""
+        self._poller = self._new_poller()
+        for socket in self._open.sockets[1:]:
+            socket.close(linger=0)
+        del self._open.sockets[1:]
+        self._connect_to_ask()
 
     def _about_to_wait(self, deadline: float | None) -> int:
         """Say what is waited for; returns for how many milliseconds."""
@@ -218,7 +304,8 @@ class Client:
         now = time.monotonic()
         self._poller.register(self._past, zmq.POLLIN | (zmq.POLLOUT if self._held_up else 0))
         self._poller.register(self._live, zmq.POLLIN if self._following.listens(now) else 0)
-        until = now + _LONGEST_WAIT_SECONDS if self._held_up else self._following.due
+        longest = now + _LONGEST_WAIT_SECONDS
+        until = longest if self._held_up else min(longest, self._following.due)
         until = until if deadline is None else min(until, deadline)
         return ceil(1000 * max(0.0, until - now))
 
@@ -227,18 +314,30 @@ class Client:
             self._file.note(position)
 
     def _close(self, *, note: bool) -> None:
-        if self._closed:
-            return
         self._closed = True
+        if self._dropped.detach() is None:
+            return  # somebody else does
         try:
-            if self._file is not None:
-                try:
-                    if note:
-                        self._note(self._following.position)
-                finally:
-                    self._file.close()
+            if note:
+                self._note(self._following.position)
         finally:
-            self._context.destroy(linger=0)
+            self._open.close()
+
+    def _abandon(self) -> None:
+        self._closed = True
+        if self._dropped.detach() is not None:
+            self._open.abandon()
+
+
+_all: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for client in list(_all):
+        client._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 def deadline_of(timeout_seconds: float | None) -> float | None:

@@ -8,7 +8,7 @@ or foreign: nothing is handed out but the event that comes next.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from loguru import logger
@@ -36,22 +36,32 @@ class Following:
         since: hand out the events after this one; its epoch may be `wire.ANY_EPOCH`. None: those that are
             recorded from now on.
         is_wanted: whether a message is to be handed out.
+        left: which event comes next in the journals that the daemon has turned away from before.
         now: as all times here in seconds, by a clock that never goes back.
     """
 
-    def __init__(self, since: Position | None, is_wanted: Callable[[Message], bool], now: float) -> None:
-        self.position = Position(wire.ANY_EPOCH, 0) if since is None else since
-        """Everything up to here was handed out, or is not wanted. Epoch 0: of a journal that is not known."""
-        self.before = self.position
-        """Where it was before the message that was handed out last."""
+    def __init__(
+        self,
+        since: Position | None,
+        is_wanted: Callable[[Message], bool],
+        now: float,
+        left: Mapping[int, int] | None = None,
+    ) -> None:
+        self.before = Position(wire.ANY_EPOCH, 0) if since is None else since
+        """Everything up to here is done with: not what was handed out last."""
+        self.handed_out = False
+        """Whether the message that `upcoming` tells of was handed out. Set by whoever does that, as the very
+        last thing: an exception out of a signal handler is raised at calls, and none may be in between."""
         self._is_wanted = is_wanted
-        self._epoch = self.position.epoch
+        self._epoch = self.before.epoch
         self._next = None if since is None else since.sequence + 1
         """The number of the event that is needed next; None until the newest one is known."""
         self._waiting: deque[tuple[Position | None, Message | None]] = deque()
         """What has come and was not handed out yet, and what position each of these leads to."""
-        self._left: dict[int, int] = {}
+        self._left = dict(left or {})
         """Which event comes next in the journals that the daemon has turned away from."""
+        self._takes_what_is_kept = since == Position(wire.ANY_EPOCH, 0)
+        """Whether all that is kept is what was asked for, and nothing of it was had yet."""
         self._gathering: Gathering | None = None
         self._snapshot: Snapshot | None = None
 
@@ -89,19 +99,37 @@ class Following:
         self._ask_at = now + self._patience
         self._patience = min(2 * self._patience, ASK_AGAIN_MAX_SECONDS)
 
-    def next(self) -> Message | None:
-        """The next message that is wanted, of those that have come."""
+    @property
+    def position(self) -> Position:
+        """Everything up to here was handed out, or is not wanted. Epoch 0: of a journal that is not known."""
+        return (self._waiting[0][0] or self.before) if self.handed_out else self.before
+
+    def upcoming(self) -> Message | None:
+        """The next message that is wanted, of those that have come. Until `done` it stays the next."""
         while self._waiting:
-            position, message = self._waiting.popleft()
-            self.before = self.position
-            if position is not None:
-                self.position = position
-            if message is not None and self._is_wanted(message):
+            position, message = self._waiting[0]
+            is_new = message is None or position is None or not self._is_done_with(position)
+            if message is not None and is_new and self._is_wanted(message):
                 return message
+            if position is not None and is_new:
+                self.before = position
+            self._waiting.popleft()
         return None
+
+    def done(self) -> None:
+        """What was handed out last is done with, if anything was."""
+        if self.handed_out:
+            position = self.position
+            self.before, self.handed_out = position, False  # without a call in between, as above
+            self._waiting.popleft()
+
+    def _is_done_with(self, position: Position) -> bool:
+        """Whether `done` was interrupted over this one."""
+        return position.epoch == self.before.epoch and position.sequence <= self.before.sequence
 
     def begin_snapshot(self, now: float) -> None:
         """Ask for a snapshot instead, until it is whole or `end_snapshot` is called."""
+        self.done()
         self._gathering, self._snapshot = Gathering(), None
         self._ask_next(now)
 
@@ -224,20 +252,27 @@ class Following:
         if self._next is None:
             self._next = head + 1
         elif epoch != self._epoch:
-            logger.info("the daemon has another journal: its events are handed out from its first")
             self._leave_for(epoch)
+            logger.info(
+                "the daemon has a journal again that it had before: its events are handed out after {}"
+                if self._next > 1
+                else "the daemon has another journal: its events are handed out from the first that it keeps",
+                self._next - 1,
+            )
         elif head < replay.since:
             logger.warning(
                 "the journal ends at {}, event {} was seen before: an older copy of it was put back, or "
-                "another one begun. Its events are handed out from the first, some for a second time",
+                "another one begun. Its events are handed out from the first that it keeps, some for a "
+                "second time",
                 head,
                 replay.since,
             )
             self._next, self._noticed = 1, 0
-        elif self._next < replay.oldest:
-            if self._next > 1:
+        if self._next < replay.oldest:
+            if not self._takes_what_is_kept:
                 logger.warning("events {} to {} are no longer kept", self._next, replay.oldest - 1)
             self._next = replay.oldest
+        self._takes_what_is_kept = False
 
     def _leave_for(self, epoch: int) -> None:
         """Go on in another journal, where it was left or else from its first event."""
@@ -256,11 +291,13 @@ class Following:
             self._leave_for(whole.epoch)
         self._next = whole.sequence + 1
         self._waiting.clear()
-        self.position = Position(whole.epoch, whole.sequence)
+        self.before = Position(whole.epoch, whole.sequence)
+        self._takes_what_is_kept = False
 
     def _append(self, message: Message) -> None:
-        self._waiting.append((Position(self._epoch, message.sequence), message))
-        self._next = message.sequence + 1
+        position, following = Position(self._epoch, message.sequence), message.sequence + 1
+        self._waiting += ((position, message),)  # not by a call, for what a signal handler may raise at it
+        self._next = following
 
 
 def _is_event(frames: Frames) -> bool:

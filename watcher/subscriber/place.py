@@ -1,4 +1,8 @@
-"""Where in which journal a program is: the id of the event that it has come to, and a small file for that."""
+"""Where in which journal a program is: the id of the event that it has come to, and a small file for that.
+
+The file is of records of a fixed size, each an id: first where the program is, then where it was in the
+journals that it has left, the last one first. All of them are within one sector.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ import fcntl
 import os
 import stat
 import struct
+import tempfile
 import time
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from handlers.files import fsync_directory
@@ -21,7 +27,10 @@ _SYNC_SECONDS = 1.0
 _SIGN = "tickward "
 _ID_WIDTH = 46
 _RECORD_BYTES = len(_SIGN) + _ID_WIDTH + 9
-"""The sign, the id, the checksum in hexadecimal and a newline: always within one sector."""
+"""The sign, the id, the checksum in hexadecimal and a newline."""
+_MOST_RECORDS = 512 // _RECORD_BYTES
+_NOTHING = "-"
+"""Where the id is, as long as nothing was noted: an empty file is one that has been damaged."""
 
 
 class PositionError(TickwardError):
@@ -48,7 +57,7 @@ def position_of(since: int | str) -> Position:
 
 
 class PositionFile:
-    """One record of a fixed size, written in place, for one program at a time.
+    """Written in place, for one program at a time; made if there is none.
 
     Raises `PositionError` if it cannot be used, or holds something else: that is left as it is.
     """
@@ -58,8 +67,10 @@ class PositionFile:
         self._descriptor = self._opened()
         try:
             self._lock()
-            self.noted = self._read()
-            """What it holds; None if nothing was noted yet."""
+            self.noted, *left = self._read()
+            """Where the program is; None if nothing was noted yet."""
+            self.left = {each.epoch: each for each in reversed(left) if each is not None}
+            """Where it was in the journals that it has left, by their epochs, the last one last."""
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -71,11 +82,13 @@ class PositionFile:
         if position == self.noted:
             return
         try:
-            os.pwrite(self._descriptor, _record(position), 0)
-            first, self.noted = self.noted is None, position
-            if first:
-                self._sync()
-                fsync_directory(self._path.parent)
+            if self.noted is None or self.noted.epoch == position.epoch:
+                os.pwrite(self._descriptor, _record(position), 0)
+            else:
+                left = self._left_for(position.epoch)
+                os.pwrite(self._descriptor, _records([position, *reversed(left.values())]), 0)
+                self.left = left
+            self.noted = position
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -96,20 +109,56 @@ class PositionFile:
         finally:
             os.close(self._descriptor)
 
+    def abandon(self) -> None:
+        """In a forked child: the file is the parent's, and so is the lock once nobody else has it open."""
+        os.close(self._descriptor)
+
+    def _left_for(self, epoch: int) -> dict[int, Position]:
+        """The journals that will have been left, once this one is gone on in."""
+        assert self.noted is not None
+        left = {other: each for other, each in self.left.items() if other not in (epoch, self.noted.epoch)}
+        left[self.noted.epoch] = self.noted
+        return dict([*left.items()][1 - _MOST_RECORDS :])
+
     def _sync(self) -> None:
         os.fsync(self._descriptor)
         self._synced = self.noted
         self._sync_at = time.monotonic() + _SYNC_SECONDS
 
     def _opened(self) -> int:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            try:
+                return os.open(self._path, flags)
+            except FileNotFoundError:
+                self._make()
+                return os.open(self._path, flags)
         except FileNotFoundError:
             raise PositionError(
                 f"the position cannot be kept in {self._path}: make the directory {self._path.parent} first"
             ) from None
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _make(self) -> None:
+        """With its first record: a program that is killed over this does not leave an empty file."""
+        path = Path(os.path.realpath(self._path))
+        descriptor, temp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            try:
+                os.write(descriptor, _record(None))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            try:
+                os.link(temp, path)
+            except FileExistsError:
+                return  # somebody was first
+            except OSError:  # no hard links there
+                Path(temp).replace(path)
+            fsync_directory(path.parent)
+        finally:
+            Path(temp).unlink(missing_ok=True)
 
     def _lock(self) -> None:
         try:
@@ -122,29 +171,42 @@ class PositionFile:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _read(self) -> Position | None:
-        content = b"?"
+    def _read(self) -> list[Position | None]:
+        """What its records say: at least one."""
+        content = b""
         if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            content = os.pread(self._descriptor, _RECORD_BYTES + 1, 0)
-        if not content:
-            return None
+            content = os.pread(self._descriptor, _MOST_RECORDS * _RECORD_BYTES + 1, 0)
         try:
-            sign, number, _ = content.decode().split()
-            position = position_of(number)
+            return _read_from(content)
         except ValueError:
-            sign, position = "", Position(0, 0)
-        if sign != _SIGN.strip() or content != _record(position):
             raise PositionError(
                 f"{self._path} holds no position (any more), and is left as it is: name another file, or "
                 "remove it and say with `since` where to begin"
-            )
-        return position
+            ) from None
 
     def _unusable(self, error: OSError) -> PositionError:
         reason = "it is a directory" if error.errno == errno.EISDIR else error.strerror
         return PositionError(f"the position cannot be kept in {self._path} ({reason}): name another file")
 
 
-def _record(position: Position) -> bytes:
-    text = f"{_SIGN}{id_of(position):<{_ID_WIDTH}}".encode()
+def _record(position: Position | None) -> bytes:
+    what = _NOTHING if position is None else id_of(position)
+    text = f"{_SIGN}{what:<{_ID_WIDTH}}".encode()
     return b"%b%08x\n" % (text, zlib.crc32(text))
+
+
+def _records(positions: Iterable[Position]) -> bytes:
+    return b"".join(map(_record, positions))
+
+
+def _read_from(content: bytes) -> list[Position | None]:
+    """Raises `ValueError` if these are not records, of that size and no more than there may be."""
+    positions: list[Position | None] = []
+    for record in (content[at : at + _RECORD_BYTES] for at in range(0, len(content), _RECORD_BYTES)):
+        _, what, _ = record.decode().split()
+        positions.append(None if what == _NOTHING else position_of(what))
+        if record != _record(positions[-1]):
+            raise ValueError("not what was written")
+    if not 1 <= len(positions) <= _MOST_RECORDS:
+        raise ValueError("too short or too long")
+    return positions

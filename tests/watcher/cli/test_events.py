@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,12 @@ from tests.watcher.cli.conftest import Terminal
 from tests.watcher.cli.test_plan import make
 from tests.watcher.processes import PATIENCE_SECONDS
 from watcher import catalogue
+from watcher.cli.events import _break
+from watcher.config import load
 from watcher.events import Stopped
 from watcher.journal import Journal
+from watcher.publisher import Publisher
+from watcher.wire import Position
 
 AT = datetime(2026, 1, 20, 0, 5, tzinfo=UTC)
 
@@ -84,6 +88,92 @@ def test_more_than_fit_into_one_read_of_the_journal(tickward: Terminal) -> None:
     with Journal.open_for_writing(state / "journal.db") as journal:
         journal.record([("-", Stopped("x"))] * 2500, AT)
     assert numbers(tickward, "--since", "0") == list(range(1, 2501))
+
+
+def prune(tickward: Terminal, through: int) -> None:
+    """As the daemon does: 100 events at least."""
+    with Journal.open_for_writing(tickward.folder / "data/ticks/state/journal.db") as journal:
+        journal.record([("-", Stopped("x"))] * 270, AT)
+        journal.prune(AT + timedelta(days=1), AT, limit=through)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "5"], "tickward: events 6 to 200 are no longer kept\n"),
+        (["--since", "199"], "tickward: events 200 to 200 are no longer kept\n"),
+        (["--since", "200"], ""),
+        (["--since", "0"], ""),
+        (["--last", "1000"], ""),
+    ],
+)
+def test_what_is_no_longer_kept_is_said(recorded: Terminal, arguments: list[str], said: str) -> None:
+    prune(recorded, 200)
+    ended = recorded("events", "--json", *arguments)
+    assert ended.err == said
+    assert [json.loads(line)["sequence"] for line in ended.out.splitlines()] == list(range(201, 302))
+
+
+def test_a_number_that_is_yet_to_come_is_said(recorded: Terminal) -> None:
+    ended = recorded("events", "--since", "100000")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "tickward: --since 100000: the newest event in this journal is 30\n"
+    assert recorded("events", "--since", "30").err == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ((7, 5), (7, 6), ""),
+        ((7, 5), (7, 8), "events 6 to 7 are no longer kept"),
+        (
+            (7, 5),
+            (7, 1),
+            "an older copy of the journal was put back: its events follow, some for a second time",
+        ),
+        ((7, 5), (8, 1), "the daemon has another journal: its events follow"),
+        (
+            (7, 5),
+            (8, 3),
+            "the daemon has another journal: its events follow; events 1 to 2 are no longer kept",
+        ),
+    ],
+)
+def test_what_does_not_follow_is_said(before: tuple[int, int], after: tuple[int, int], said: str) -> None:
+    assert _break(Position(*before), Position(*after)) == said
+
+
+def test_a_stranger_at_the_address_is_said_and_ignored(recorded: Terminal) -> None:
+    """Another configuration with the same addresses; then this one's daemon has them."""
+    recorded.configure_events()
+    settings, own, strange = load(), Path("data/ticks/state/journal.db"), Path("strange.db")
+    with Journal.open_for_writing(strange) as journal:
+        journal.record([("-", Stopped("strange"))] * 50, AT)
+    stranger = Publisher(settings, strange, retry_seconds=0.05)
+    stranger.start(0)
+    follower = recorded.start("events", "--follow", "--json", "--since", "29", stderr=subprocess.PIPE)
+    try:
+        assert follower.stdout is not None
+        assert follower.stderr is not None
+        assert json.loads(follower.stdout.readline())["sequence"] == 30
+        assert follower.stderr.readline() == (
+            f"tickward: another daemon is heard on {settings.events.publish} and ignored: its journal is not "
+            f"the one in {settings.data.state}; give each configuration its own addresses (events.publish, "
+            "events.replay)\n"
+        )
+        stranger.stop()
+        with Journal.open_for_writing(own) as journal:
+            journal.record([("-", Stopped("own"))] * 2, AT)
+        stranger = Publisher(settings, own, retry_seconds=0.05)
+        stranger.start(0)
+        assert [json.loads(follower.stdout.readline())["sequence"] for _ in range(2)] == [31, 32]
+        follower.send_signal(signal.SIGINT)
+        out, err = follower.communicate(timeout=PATIENCE_SECONDS)
+        assert (follower.returncode, out, err) == (0, "", "")
+    finally:
+        follower.kill()
+        follower.communicate()
+        stranger.stop()
 
 
 def test_following_goes_on_with_what_happens(tickward: Terminal) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from handlers.contract import Signature
-from tests.watcher.builders import backed_up, compressed, expired, sealed
+from handlers.contract import Lost, Signature
+from tests.watcher.builders import adopted, backed_up, compressed, expired, sealed
 from tests.watcher.bus import AT, KEY
 from tests.watcher.cli.conftest import Terminal
 from tests.watcher.processes import PATIENCE_SECONDS
+from watcher.cli.listening import Own
 from watcher.cli.wait import _recorded, _Wanted
 from watcher.config import load
 from watcher.control import Control
@@ -80,6 +81,7 @@ ALREADY = pytest.mark.parametrize(
         ([sealed()], "sealed"),
         ([sealed(), backed_up(), compressed()], "sealed"),
         ([sealed(), backed_up(), compressed()], "compressed"),
+        ([adopted()], "backed_up"),
         ([sealed(), Held("why", "ann")], "held"),
     ],
 )
@@ -113,6 +115,18 @@ def test_what_it_is_not_is_said_when_the_time_is_over(
     assert ended.code == 1
     assert f"{KEY}: not {event} in time; {said}" in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize("with_daemon", [True, False])
+def test_what_is_lost_is_no_success(tickward: Terminal, absent: Recorder, with_daemon: bool) -> None:
+    if with_daemon:
+        absent.start()
+    lost = Lost("aa", 10, (), (), "no good copy is left", "look for one", "e")
+    absent.record(sealed(), backed_up(), compressed(), lost)
+    for event in ("sealed", "compressed"):
+        ended = tickward("wait", DAY, event)
+        assert (ended.code, ended.out) == (1, "")
+        assert f"{KEY} was {event}, but is LOST: no good copy is left" in ended.err
 
 
 @ALREADY
@@ -171,6 +185,72 @@ def test_a_daemon_that_comes_is_heard(tickward: Terminal, absent: Recorder, monk
                 waits.result(0.05)
                 break
         assert waits.result(PATIENCE_SECONDS).message is not None
+
+
+@pytest.fixture
+def stranger(absent: Recorder) -> Iterator[Journal]:
+    """The journal of another daemon, which has this configuration's addresses: the day is sealed there."""
+    file = Path("strange.db")
+    with Journal.open_for_writing(file) as journal:
+        journal.record([(KEY, sealed())], AT)
+        publisher = Publisher(load(), file, retry_seconds=0.05)
+        publisher.start(0)
+        yield journal
+        publisher.stop()
+
+
+def test_a_strangers_word_is_not_taken(tickward: Terminal, absent: Recorder, stranger: Journal) -> None:
+    absent.record(CLOSED)
+    absent.ear.start()  # it runs, but could not have the addresses
+    settings = load()
+    for arguments in (("--timeout", "0"), ("--next", "--timeout", "0"), ()):
+        ended = tickward("wait", DAY, "sealed", *arguments)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == (
+            f"tickward: another daemon answers on {settings.events.replay}: its journal is not the one in "
+            f"{settings.data.state}; give each configuration its own addresses (events.publish, "
+            "events.replay)\n"
+        )
+
+
+def test_without_a_daemon_a_stranger_is_ignored(
+    tickward: Terminal, absent: Recorder, stranger: Journal
+) -> None:
+    absent.record(CLOSED)
+    with waiting(tickward, DAY, "sealed", "--json") as process:
+        assert is_said(process)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("tickward: another daemon is heard on ")
+        absent.record(sealed(), key="ticks/2026-01-19")
+        absent.record(sealed())
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out)["state"]["state"] == "sealed"
+
+
+class TestOwn:
+    """Whose word it is."""
+
+    def test_anybodys_without_a_journal(self, tickward: Terminal) -> None:
+        assert Own(load()).says("1a2b-5")
+
+    def test_another_journal_is_noticed(self, tickward: Terminal) -> None:
+        own, file = Own(load()), journal_file(load().data)
+        file.parent.mkdir(parents=True)
+        epochs = []
+        for _ in range(2):
+            for path in file.parent.iterdir():
+                path.unlink()
+            with Journal.open_for_writing(file) as journal:
+                epochs.append(f"{journal.epoch:x}-1")
+                assert own.says(epochs[-1])
+        assert not own.says(epochs[0])
+
+    def test_one_that_cannot_be_read_tells_nothing(self, tickward: Terminal) -> None:
+        file = journal_file(load().data)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"no journal" * 1000)
+        assert Own(load()).says("1a2b-5")
 
 
 def waiting(tickward: Terminal, *arguments: str) -> subprocess.Popen[str]:
