@@ -12,13 +12,14 @@ from pathlib import Path
 
 from handlers import progress
 from handlers.backup import require_reads_back
+from handlers.compress import require_written
 from handlers.contract import Adopted, Archived, BackedUp, Compressed, Job, Sealed, StepError, Trouble
 from handlers.database import has_content
 from handlers.files import copy_hashed, make_directories, make_durable, require_space, signature_of, temporary
 from handlers.replace import publish_at
 from handlers.retire import restore_retired
 from handlers.seek_table import SeekableError, require_right_table
-from handlers.seekable import Written, compress_file, read_back
+from handlers.seekable import Written, compress_file
 from handlers.unknown import Found, adopting_of, look_at_all
 
 
@@ -119,12 +120,12 @@ def _reencoded(job: Job, content: Path, good: Found, sealed: Sealed) -> Found:
             threads=job.options.threads,
             report=progress.report,
         )
-        if written.content_sha256 != sealed.sha256 or read_back(temp) != written:
+        if written.content_sha256 != sealed.sha256:
             raise StepError(
-                f"{temp} does not read back as it was written",
+                f"{content} does not read back as it was written",
                 hint="the disk or the memory may be failing: check the kernel log",
             )
-        require_right_table(temp)
+        require_written(temp, written)
         publish_at(temp, good.path, good.seen)
     make_durable(good.path)
     return _again(good, written)

@@ -115,13 +115,13 @@ def _write(job: Job, target: Path, seen: Signature | None) -> Written:
             report=progress.report,
         )
         require_sealed_content(database, written.content_sha256, sealed)
-        _require_written(temp, written)
+        require_written(temp, written)
         publish_at(temp, target, seen)
     return written
 
 
-def _require_written(temp: Path, written: Written) -> None:
-    """The file on the medium decompresses to what was read, and its table is right."""
+def require_written(temp: Path, written: Written) -> None:
+    """StepError unless the .zst on the medium decompresses to what was read, and its table is right."""
     try:
         found = read_back(temp)
         require_right_table(temp)

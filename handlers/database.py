@@ -228,11 +228,16 @@ def opened(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE) -> Iterator[apsw
         connection.close()
 
 
-@contextmanager
-def opened_immutable(path: Path) -> Iterator[apsw.Connection]:
+def immutable(path: Path) -> apsw.Connection:
     """A connection to a file that nobody writes to: no locks, nothing made beside it."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    connection = apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags)
+    return apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags)
+
+
+@contextmanager
+def opened_immutable(path: Path) -> Iterator[apsw.Connection]:
+    """A connection to a file that nobody writes to, for as long as this lasts."""
+    connection = immutable(path)
     try:
         yield connection
     finally:

@@ -296,6 +296,14 @@ def room_in(directory: Path) -> int:
     return max(shutil.disk_usage(directory).free - RESERVE_BYTES, 0)
 
 
+def is_read_only(directory: Path) -> bool:
+    """Whether nothing can be written there, not even by root: its filesystem is mounted so."""
+    try:
+        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def filesystem_of(path: Path) -> Path:
     """The mount point of the filesystem that ``path`` is, or would be, on."""
     path = path.absolute()

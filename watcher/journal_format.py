@@ -7,20 +7,20 @@ whoever knows the hash of one row knows every row before it.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 import apsw
 import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
+from handlers.database import has_content, immutable
+from handlers.files import is_read_only
 from watcher.errors import TickwardError
 from watcher.events import EVENTS, Record
 from watcher.state import Facts, fold
@@ -160,11 +160,10 @@ def fold_row(facts: dict[str, Facts], row: Sequence[object]) -> None:
 
 def connect_to_read(file: Path, busy_ms: int) -> apsw.Connection:
     """Where nothing can be written SQLite cannot open a log beside it; without one nothing is missed."""
-    if not _is_on_read_only(file) or _has_log(file):
+    if not is_read_only(file.parent) or has_content(file, "-wal"):
         return connect(file, apsw.SQLITE_OPEN_READONLY, busy_ms)
     try:
-        uri = f"file:{quote(str(file))}?immutable=1"
-        return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        return immutable(file)
     except apsw.Error as error:
         raise unreadable(file, error) from error
 
@@ -304,23 +303,8 @@ def unreadable(file: Path, error: Exception) -> TickwardError:
     """To throw it away is advised only where it is none: it knows what is on hold."""
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         remedy = "put its newest copy back, or move it aside to begin a new one: the days are untouched"
-    elif _is_on_read_only(file):
+    elif is_read_only(file.parent):
         remedy = f"{file.parent} is mounted read-only: find out why (`dmesg`), and mount it for writing"
     else:
         remedy = "check who may read and write in its directory, and whether its disk is well (`dmesg`)"
     return TickwardError(f"the journal {file} cannot be opened ({error}); {remedy}")
-
-
-def _is_on_read_only(file: Path) -> bool:
-    """Whether nothing can be written where it is, not even by root."""
-    try:
-        return bool(os.statvfs(file.parent).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
-
-
-def _has_log(file: Path) -> bool:
-    try:
-        return Path(f"{file}-wal").stat().st_size > 0
-    except OSError:
-        return False

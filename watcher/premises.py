@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from handlers.files import is_read_only
 from watcher.clock import Clock, ScaledClock, SystemClock
 from watcher.errors import ConfigError
 from watcher.inventory import ARCHIVE_SENTINEL, BACKUP_SENTINEL
@@ -53,7 +54,7 @@ def _prepare(key: str, settings: Settings) -> None:
             f"data.{key}: {path} cannot be made ({error.strerror}); make it, or name another"
         ) from None
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
+        if is_read_only(path):
             raise ConfigError(
                 f"data.{key}: {path} is mounted read-only; find out why (`dmesg`), and mount it for writing"
             )

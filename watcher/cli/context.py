@@ -47,12 +47,17 @@ class Context(Struct, frozen=True):
 
     def say_environment(self) -> None:
         """Say once which variables of shell scripts are honoured, and as what."""
-        import typer
-
         from watcher.config import script_variables
 
         for line in script_variables():
-            typer.echo(f"tickward: {line}", err=True)
+            say(line)
+
+
+def say(line: str) -> None:
+    """For people: what programs read is on stdout."""
+    import typer
+
+    typer.echo(f"tickward: {line}", err=True)
 
 
 def write_json(value: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watcher.cli.context import Context, write_json
+from watcher.cli.context import Context, say, write_json
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ def _known(names: list[str]) -> frozenset[str]:
 
 
 def _messages(settings: Settings, since: int | None, last: int, follow: bool) -> Iterator[Message]:
-    from watcher.cli.listening import say
     from watcher.journal import Journal
     from watcher.paths import journal_file
     from watcher.wire import Position, from_frames, to_frames
@@ -119,7 +118,7 @@ def _messages(settings: Settings, since: int | None, last: int, follow: bool) ->
 
 def _heard(settings: Settings, position: Position | None) -> Iterator[Message]:
     """What happens after that, by the daemon."""
-    from watcher.cli.listening import Own, say, subscriber, unlogged
+    from watcher.cli.listening import Own, subscriber, unlogged
     from watcher.subscriber.place import id_of, position_of
 
     own = Own(settings)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from watcher.cli.context import say
 from watcher.errors import TickwardError
 
 if TYPE_CHECKING:
@@ -90,10 +91,3 @@ class Own:
         except (OSError, TickwardError):  # not for us to read
             return None
         return self._epoch
-
-
-def say(line: str) -> None:
-    """For people: what programs read is on stdout."""
-    import typer
-
-    typer.echo(f"tickward: {line}", err=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
-from watcher.cli.context import Context
+from watcher.cli.context import Context, say
 from watcher.cli.place import Stream, date_given, stream_of
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError
 
@@ -175,10 +175,6 @@ def _text(given: str) -> str:
         raise ConfigError(f"the SQL cannot be read from {given}: {error}") from None
 
 
-def _say(line: str) -> None:
-    typer.echo(f"tickward: {line}", err=True)
-
-
 class _Output(NamedTuple):
     """How rows go where."""
 
@@ -207,7 +203,7 @@ def _answer(
     with Days.of(settings) as days, TemporaryDirectory(prefix="tickward-query-") as folder:
         found = ask.find(days, question)
         for line in ask.remarks(found):
-            _say(line)
+            say(line)
         # Where rows come to the same terminal as they are found, they are the progress.
         with _Bar(len(found), shown=to is not None or form is Format.TABLE or not sys.stdout.isatty()) as bar:
             result = ask.ask(
@@ -256,7 +252,7 @@ def _write(result: Result, form: Format, rows: Iterator[Row], file: BinaryIO, ba
     bar.stop()
     _show(result.columns, shown, file)
     if result.gathered.rows > len(shown):
-        _say(f"the first {len(shown):,} of {result.gathered.rows:,} rows; --format csv gives all of them")
+        say(f"the first {len(shown):,} of {result.gathered.rows:,} rows; --format csv gives all of them")
 
 
 def _show(columns: tuple[str, ...], rows: list[Row], file: BinaryIO) -> None:
@@ -277,11 +273,11 @@ def _show(columns: tuple[str, ...], rows: list[Row], file: BinaryIO) -> None:
 
 def _say_failures(lines: list[str], gathered: Gathered, *, given: bool) -> bool:
     for line in lines:
-        _say(line)
+        say(line)
     failed = len(gathered.failed)
     lacking = f"{failed} of {failed + gathered.answered} days"
     if failed and gathered.answered:
-        _say(f"the answer lacks {lacking}" if given else f"no answer without {lacking}, but with --partial")
+        say(f"the answer lacks {lacking}" if given else f"no answer without {lacking}, but with --partial")
     return not failed
 
 

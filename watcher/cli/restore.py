@@ -19,7 +19,7 @@ from watcher.cli.asking import (
     split_day,
     without_seal,
 )
-from watcher.cli.context import Context
+from watcher.cli.context import Context, say
 from watcher.errors import ConfigError, TickwardError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _say_left_out(keys: Iterable[str]) -> None:
     from watcher.wording import span
 
     if some := sorted(set(keys)):
-        _say(f"left out: {span(some)}: there is no copy; `tickward history DAY` says why")
+        say(f"left out: {span(some)}: there is no copy; `tickward history DAY` says why")
 
 
 def _require_room(settings: Settings, keys: tuple[str, ...], found: Mapping[str, Database]) -> None:
@@ -194,18 +194,14 @@ def _require_room(settings: Settings, keys: tuple[str, ...], found: Mapping[str,
 
     sizes = [found[key].facts.sealed for key in keys if key in found and _is_away(found[key])]
     if not sizes:
-        _say("nothing is to be restored: every sealed day that has a copy is in the root")
+        say("nothing is to be restored: every sealed day that has a copy is in the root")
         return
     root = Path(resolved(settings).data.root)
     needed = sum(seal.size_bytes for seal in sizes if seal is not None)
     free, least = shutil.disk_usage(root).free, max(RESERVE_BYTES, settings.health.free_min_bytes)
-    _say(f"{count_of(len(sizes), 'day')}: {needed:,} bytes are needed in {root}, {free:,} are free")
+    say(f"{count_of(len(sizes), 'day')}: {needed:,} bytes are needed in {root}, {free:,} are free")
     if (missing := needed + least - free) > 0:
         raise TickwardError(
             f"there is no room for all of them, as {least:,} bytes are to stay free (health.free_min): "
             f"nothing was begun; free {missing:,} bytes on {filesystem_of(root)}, or restore fewer days"
         )
-
-
-def _say(line: str) -> None:
-    typer.echo(f"tickward: {line}", err=True)

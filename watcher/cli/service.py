@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watcher.cli.asking import DRY_RUN, JSON
-from watcher.cli.context import Context, write_json
+from watcher.cli.context import Context, say, write_json
 from watcher.errors import EXIT_DONE, EXIT_STEP_FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def show(
         return
     typer.echo(text, nl=not text.endswith("\n"))
     for note in notes:
-        typer.echo(f"tickward: {note}", err=True)
+        say(note)
 
 
 @app.command()

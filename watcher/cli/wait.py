@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from watcher.cli.context import Context, write_json
+from watcher.cli.context import Context, say, write_json
 from watcher.errors import ConfigError, TickwardError
 
 if TYPE_CHECKING:
@@ -148,7 +148,6 @@ def _first_word(
     listening: Subscriber, where: str, deadline: float | None, *, expected: bool
 ) -> Snapshot | None:
     """How things stand; None if nobody has said so in time."""
-    from watcher.cli.listening import say
 
     if expected:
         left = _left(deadline)
@@ -162,7 +161,7 @@ def _first_word(
 
 def _recorded(settings: Settings, wanted: _Wanted, deadline: float | None) -> Reached:
     """By the journal, as no daemon is running; and by one that comes. Strangers are not listened to."""
-    from watcher.cli.listening import Own, say, subscriber, unlogged
+    from watcher.cli.listening import Own, subscriber, unlogged
 
     record = _Record(settings, wanted)
     if reached := record.look():
